@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	Documentation/netlink/specs/keel.yaml */
+/* YNL-GEN kernel header */
+
+#ifndef _LINUX_KEEL_GEN_H
+#define _LINUX_KEEL_GEN_H
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include <uapi/linux/keel_netlink.h>
+
+/* Global operation policy for keel */
+extern const struct nla_policy keel_nl_policy[KEEL_A_ID + 1];
+
+/* Ops table for keel */
+extern const struct genl_small_ops keel_nl_ops[4];
+
+int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_vm_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int keel_nl_snapshot_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_snapshot_get_dumpit(struct sk_buff *skb,
+				struct netlink_callback *cb);
+int keel_nl_snapshot_abort_doit(struct sk_buff *skb, struct genl_info *info);
+
+enum {
+	KEEL_NLGRP_EVENTS,
+};
+
+#endif /* _LINUX_KEEL_GEN_H */
