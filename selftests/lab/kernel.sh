@@ -31,9 +31,11 @@ kernel_debug_build() {
 		if [ ! -e /kbuild/.config ]; then
 			make -s O=/kbuild KCONFIG_ALLCONFIG=/work/debug.config allnoconfig
 		fi
-		grep "^CONFIG_" /work/debug.config | while read -r line; do
-			grep -qxF "$line" /kbuild/.config || echo "lab: not in the debug kernel: $line"
-		done
+		grep "^CONFIG_.*=[^n]" /work/debug.config >/tmp/wanted
+		if grep -vxF -f /kbuild/.config /tmp/wanted; then
+			echo "lab: these of debug.config are not to be had"
+			exit 1
+		fi
 		nice -n 19 make -s O=/kbuild -j "$(nproc)" bzImage modules
 		make -s O=/kbuild INSTALL_MOD_PATH=/work modules_install
 		cp /kbuild/arch/x86/boot/bzImage /work/vmlinuz.tmp
