@@ -68,7 +68,8 @@ root_backports_add() {
 		version=$(apt-cache madison linux-image-amd64 |
 			awk "/-backports/ { print \$3; exit }")
 		image=$(apt-cache show "linux-image-amd64=$version" |
-			sed -n "s/^Depends: \(linux-image-[^ ,]*\).*/\1/p" | head -n 1)
+			grep -o -m 1 "linux-image-[0-9][^ ,]*" | head -n 1)
+		[ -n "$image" ] || { echo "no kernel found in backports"; exit 1; }
 		apt-get install -qy --no-install-recommends -t trixie-backports \
 			"$image" "linux-headers-${image#linux-image-}"
 	'
