@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KEEL_DRAIN_H
+#define KEEL_DRAIN_H
+
+#include "memfile.h"
+
+struct drain {
+	int snap;			/* /dev/keel, armed */
+	struct memfiles *files;
+	uint64_t pool_pages;
+	bool progress;			/* on the terminal */
+	/* results */
+	uint64_t bytes_written;
+	uint64_t ns;
+	struct keel_snap_stat stat;
+};
+
+int drain_run(struct drain *d);
+int drain_reason(int snap, const char *what);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/* keel monitor: one line an event, or one JSON object a line. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "keel.h"
+#include "out.h"
+
+static void print_vm(const struct keel_event *event)
+{
+	bool new = event->type == KEEL_EVENT_VM_NEW;
+	char *name = new ? vm_name(event->vm.pid) : NULL;
+
+	out_str("event", "%s", new ? "vm-new" : "vm-gone");
+	out_u64("vm", " vm %llu", event->vm.id);
+	out_u64("pid", " pid %llu", event->vm.pid);
+	out_str("comm", " %s", event->vm.comm);
+	if (name)
+		out_str("name", " name %s", name);
+	free(name);
+}
+
+static void print_snapshot(const struct keel_snapshot *s)
+{
+	out_str("event", "%s", "snapshot");
+	out_u64("snapshot", " %llu", s->id);
+	out_u64("vm", " vm %llu", s->vm);
+	out_u64("pid", " pid %llu", s->pid);
+	out_str("state", " %s", keel_snap_state_name(s->state));
+	if (s->state == KEEL_SNAP_ABORTED)
+		out_str("reason", ": %s", keel_snap_reason_name(s->reason));
+	if (s->state == KEEL_SNAP_ARMED || s->state == KEEL_SNAP_COMPLETE) {
+		out_u64("pages", ": %llu pages", s->pages);
+		out_u64("fault_pages", ", %llu by faults", s->fault_pages);
+		out_u64("swept_pages", ", %llu swept", s->swept_pages);
+		out_u64("eager_pages", NULL, s->eager_pages);
+		out_u64("zero_pages", ", %llu zero", s->zero_pages);
+		out_u64("arm_ns", NULL, s->arm_ns);
+	}
+}
+
+static void print_event(const struct keel_event *event)
+{
+	char time[48];
+
+	out_object(NULL);
+	out_str("time", "%s ", time_text(real_ns(), time, sizeof(time)));
+	if (event->type == KEEL_EVENT_SNAPSHOT)
+		print_snapshot(&event->snapshot);
+	else
+		print_vm(event);
+	out_text("\n");
+	out_flush();
+}
+
+int cmd_monitor(int argc, char **argv)
+{
+	static const struct option options[] = { { 0 } };
+	struct keel_event event;
+	struct keel *keel;
+	int err;
+
+	if (next_option(argc, argv, options) != -1)
+		return -1;
+	if (optind < argc)
+		return bad("monitor: takes no word, not '%s'", argv[optind]);
+	if (keel_connect(&keel))
+		return -1;
+	catch_signals();
+	err = keel_events_subscribe(keel);
+	while (!err && !stop_signal) {
+		err = keel_events_next(keel, &event);
+		if (err == -ENOBUFS) {
+			fprintf(stderr, "keel: %s\n", keel_error(keel));
+			err = 0;
+			continue;
+		}
+		if (!err)
+			print_event(&event);
+		keel_vm_release(&event.vm);
+	}
+	if (err && !stop_signal)
+		fail("%s", keel_error(keel));
+	keel_close(keel);
+	return err && !stop_signal ? -1 : 0;
+}

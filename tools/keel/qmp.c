@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * QEMU's monitor protocol: one JSON object a line, answers by id, events in
+ * between. Every wait has a deadline: a monitor that hangs must not hang us.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "keel.h"
+#include "qmp.h"
+
+/* Read once, until @deadline; -1 with a sentence. */
+static int fill(struct qmp *q, uint64_t deadline)
+{
+	struct pollfd p = { .fd = q->fd, .events = POLLIN };
+	uint64_t now = now_ns();
+	ssize_t n;
+
+	if (now >= deadline || !poll(&p, 1, (deadline - now) / NS_PER_MS + 1))
+		return fail("QEMU's monitor did not answer in time");
+	if (stop_signal && !q->stubborn)
+		return fail("interrupted");
+	if (q->room - q->have < 4096) {
+		char *buf = realloc(q->buf, q->room + 65536);
+
+		if (!buf)
+			return fail("out of memory");
+		q->buf = buf;
+		q->room += 65536;
+	}
+	n = read(q->fd, q->buf + q->have, q->room - q->have - 1);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0)
+		return fail("QEMU closed its monitor connection");
+	q->have += n;
+	return 0;
+}
+
+static json_t *receive(struct qmp *q, uint64_t deadline)
+{
+	char *end;
+
+	while (!(end = q->have ? memchr(q->buf, '\n', q->have) : NULL))
+		if (fill(q, deadline))
+			return NULL;
+	json_t *msg = json_loadb(q->buf, end - q->buf, 0, NULL);
+
+	q->have -= end + 1 - q->buf;
+	memmove(q->buf, end + 1, q->have);
+	if (!msg)
+		fail("QEMU's monitor sent something that is not JSON");
+	return msg;
+}
+
+static void keep_event(struct qmp *q, json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+
+	if (!strcmp(name, "STOP")) {
+		q->stop_ns = qmp_event_ns(event);
+		q->stop_seen = now_ns();
+	} else if (!strcmp(name, "RESUME")) {
+		q->resume_ns = qmp_event_ns(event);
+		q->resume_seen = now_ns();
+	}
+	json_array_append_new(q->events, event);
+}
+
+static int send_line(struct qmp *q, const char *line, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { (char *)line, strlen(line) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	if (sendmsg(q->fd, &msg, MSG_NOSIGNAL) != (ssize_t)iov.iov_len)
+		return fail("writing to QEMU's monitor: %s", strerror(errno));
+	return 0;
+}
+
+/*
+ * Call, and leave a refusal in @q->error with no sentence stored: for what may
+ * be refused. @args is stolen, @fd passed along if it is one. The answer's
+ * "return", or NULL.
+ */
+json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
+		int timeout_ms)
+{
+	uint64_t deadline = now_ns() + timeout_ms * NS_PER_MS;
+	unsigned int id = ++q->id;
+	json_t *req, *msg, *ret = NULL;
+	char *text, *line;
+	int err;
+
+	q->error[0] = 0;
+	req = json_pack("{ss si so*}", "execute", cmd, "id", id, "arguments",
+			args);
+	text = json_dumps(req, JSON_COMPACT);
+	json_decref(req);
+	line = mkpath("%s\n", text);
+	free(text);
+	err = send_line(q, line, fd);
+	free(line);
+	while (!err && (msg = receive(q, deadline))) {
+		json_t *e = json_object_get(msg, "error");
+
+		if (json_is_string(json_object_get(msg, "event"))) {
+			keep_event(q, msg);
+			continue;
+		}
+		if (json_integer_value(json_object_get(msg, "id")) != id) {
+			json_decref(msg);
+			continue;
+		}
+		if (e)
+			snprintf(q->error, sizeof(q->error), "%s",
+				 json_string_value(json_object_get(e, "desc")));
+		else
+			ret = json_incref(json_object_get(msg, "return"));
+		json_decref(msg);
+		break;
+	}
+	return ret;
+}
+
+/* The same, for what must not be refused. */
+json_t *qmp_call(struct qmp *q, const char *cmd, json_t *args, int fd,
+		 int timeout_ms)
+{
+	json_t *ret = qmp_try(q, cmd, args, fd, timeout_ms);
+
+	if (!ret)
+		fail("QEMU: %s: %s", cmd, q->error[0] ? q->error : "no answer");
+	return ret;
+}
+
+static bool wanted(json_t *event, const char *name, const char *status)
+{
+	json_t *data = json_object_get(event, "data");
+	const char *have = json_string_value(json_object_get(event, "event"));
+	const char *s = json_string_value(json_object_get(data, "status"));
+
+	if (!have || strcmp(have, name))
+		return false;
+	/* A migration that failed ends the wait for any other of its states. */
+	return !status || (s && (!strcmp(s, status) || !strcmp(s, "failed") ||
+				 !strcmp(s, "cancelled")));
+}
+
+/*
+ * Wait for event @name, for MIGRATION with @status or one that ends it; what
+ * came before it is dropped. @deadline 0: only what has arrived already.
+ */
+json_t *qmp_event(struct qmp *q, const char *name, const char *status,
+		  uint64_t deadline)
+{
+	json_t *event;
+
+	for (;;) {
+		while (json_array_size(q->events)) {
+			event = json_incref(json_array_get(q->events, 0));
+			json_array_remove(q->events, 0);
+			if (wanted(event, name, status))
+				return event;
+			json_decref(event);
+		}
+		if (!deadline)
+			return NULL;
+		event = receive(q, deadline);
+		if (!event)
+			return NULL;
+		if (json_is_string(json_object_get(event, "event")))
+			keep_event(q, event);
+		else
+			json_decref(event);
+	}
+}
+
+/* QEMU's own time of an event, CLOCK_REALTIME. */
+uint64_t qmp_event_ns(json_t *event)
+{
+	json_t *t = json_object_get(event, "timestamp");
+
+	return json_integer_value(json_object_get(t, "seconds")) * NS_PER_SEC +
+	       json_integer_value(json_object_get(t, "microseconds")) * 1000ULL;
+}
+
+/* Greet over a connected socket, which is @q's from now on. */
+int qmp_attach(struct qmp *q, int fd)
+{
+	uint64_t deadline = now_ns() + QMP_CALL_MS * NS_PER_MS;
+	json_t *msg;
+
+	*q = (struct qmp){ .fd = fd, .events = json_array() };
+	msg = receive(q, deadline);
+	if (!msg)
+		return -1;
+	if (!json_object_get(msg, "QMP")) {
+		json_decref(msg);
+		return fail("the socket is not a QMP monitor (no greeting)");
+	}
+	json_decref(msg);
+	msg = qmp_call(q, "qmp_capabilities", NULL, -1, QMP_CALL_MS);
+	json_decref(msg);
+	return msg ? 0 : -1;
+}
+
+int qmp_connect(struct qmp *q, const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd;
+
+	*q = (struct qmp){ .fd = -1 };
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return bad("%s: too long for a socket's path", path);
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail("socket: %s", strerror(errno));
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		close(fd);
+		return bad("%s: %s; give the socket of the VM's -qmp unix:PATH,server=on",
+			   path, strerror(errno));
+	}
+	if (!qmp_attach(q, fd))
+		return 0;
+	fail("%s: no QMP greeting; is another client connected to it?", path);
+	return -1;
+}
+
+void qmp_close(struct qmp *q)
+{
+	if (q->fd >= 0)
+		close(q->fd);
+	json_decref(q->events);
+	free(q->buf);
+	*q = (struct qmp){ .fd = -1 };
+}

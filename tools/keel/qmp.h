@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KEEL_QMP_H
+#define KEEL_QMP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define QMP_CALL_MS	10000
+
+/*
+ * A monitor connection. Events that arrive while an answer is awaited are kept
+ * in order in @events until qmp_event() asks for them.
+ */
+struct qmp {
+	int fd;
+	char *buf;
+	size_t have, room;
+	json_t *events;
+	unsigned int id;
+	bool stubborn;		/* a signal does not end a wait: unwinding */
+	uint64_t stop_ns;	/* QEMU's time of the last STOP, real time */
+	uint64_t stop_seen;	/* when it reached us, monotonic */
+	uint64_t resume_ns;
+	uint64_t resume_seen;
+	char error[256];	/* QEMU's words for the last refusal */
+};
+
+int qmp_connect(struct qmp *q, const char *path);
+int qmp_attach(struct qmp *q, int fd);
+void qmp_close(struct qmp *q);
+json_t *qmp_call(struct qmp *q, const char *cmd, json_t *args, int fd,
+		 int timeout_ms);
+json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
+		int timeout_ms);
+json_t *qmp_event(struct qmp *q, const char *name, const char *status,
+		  uint64_t deadline);
+uint64_t qmp_event_ns(json_t *event);
+
+#endif

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Numbers, times, options, /proc. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keel.h"
+#include "out.h"
+
+volatile int stop_signal;
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
+}
+
+uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t real_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+/* RFC 3339, UTC, with nanoseconds. */
+char *time_text(uint64_t ns, char *buf, size_t len)
+{
+	time_t sec = ns / NS_PER_SEC;
+	struct tm tm;
+	char date[32];
+
+	gmtime_r(&sec, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf, len, "%s.%09lluZ", date,
+		 (unsigned long long)(ns % NS_PER_SEC));
+	return buf;
+}
+
+char *size_text(uint64_t bytes, char *buf, size_t len)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double n = bytes;
+	size_t u = 0;
+
+	for (; n >= 1024 && u + 1 < NR(units); u++)
+		n /= 1024;
+	snprintf(buf, len, u && n < 100 ? "%.1f %s" : "%.0f %s", n, units[u]);
+	return buf;
+}
+
+/* A number with K, M, G or T behind it, powers of 1024. */
+int parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	unsigned long long n;
+	const char *unit;
+	int shift = 0;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return -1;
+	if (*end && *end != 'B') {
+		unit = strchr(units, *end & ~0x20);
+		if (!unit)
+			return -1;
+		shift = 10 * (unit - units + 1);
+		end++;
+		if (!strcmp(end, "iB"))
+			end += 2;
+	}
+	if (*end == 'B')
+		end++;
+	if (*end || n > UINT64_MAX >> shift)
+		return -1;
+	*bytes = n << shift;
+	return 0;
+}
+
+int parse_u32(const char *text, uint32_t *n)
+{
+	unsigned long value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || value > UINT32_MAX)
+		return -1;
+	*n = value;
+	return 0;
+}
+
+/*
+ * The next long option's value from @table, -1 at their end, '?' after bad().
+ * Words may stand before and between options; what follows "--" is left alone.
+ */
+int next_option(int argc, char **argv, const struct option *table)
+{
+	int c, index = 0;
+
+	opterr = 0;
+	for (;;) {
+		int at = optind ? optind : 1;
+
+		c = getopt_long(argc, argv, ":j", table, &index);
+		if (c == 'j') {
+			out_json = true;
+			continue;
+		}
+		if (c == ':') {
+			bad("option '%s' needs a value", argv[optind - 1]);
+			return '?';
+		}
+		if (c == '?') {
+			bad("no such option '%s'; '%s help' lists them",
+			    argv[optind > at ? optind - 1 : at], argv[0]);
+			return '?';
+		}
+		return c;
+	}
+}
+
+/* The whole file, NUL-terminated; NULL with errno on failure. */
+char *read_text(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 4096, have = 0;
+	char *buf, *bigger;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return NULL;
+	buf = malloc(size);
+	while (buf && (n = read(fd, buf + have, size - have - 1)) > 0) {
+		have += n;
+		if (size - have > 1)
+			continue;
+		bigger = realloc(buf, size *= 2);
+		if (!bigger)
+			free(buf);
+		buf = bigger;
+	}
+	if (buf && n < 0) {
+		free(buf);
+		buf = NULL;
+	}
+	close(fd);
+	if (buf)
+		buf[have] = 0;
+	if (len)
+		*len = have;
+	return buf;
+}
+
+/* A process's arguments, NULL-terminated, or NULL. */
+char **read_cmdline(uint32_t pid, int *argc)
+{
+	char path[64], *text;
+	char **v = NULL;
+	size_t len;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
+	text = read_text(path, &len);
+	if (!text)
+		return NULL;
+	for (char *p = text; p < text + len; p += strlen(p) + 1)
+		n++;
+	v = calloc(n + 1, sizeof(*v));
+	n = 0;
+	for (char *p = text; v && p < text + len; p += strlen(p) + 1)
+		v[n++] = strdup(p);
+	free(text);
+	if (argc)
+		*argc = n;
+	return v;
+}
+
+void strv_free(char **v)
+{
+	for (char **p = v; p && *p; p++)
+		free(*p);
+	free(v);
+}
+
+/* A path made by printf; never NULL. */
+char *mkpath(const char *fmt, ...)
+{
+	char *path;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&path, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	return path;
+}
+
+int write_all(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		p += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static void on_signal(int sig)
+{
+	stop_signal = sig;
+}
+
+/* Without SA_RESTART: what waits must notice. */
+void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Generic netlink: requests with one answer, dumps, events.
+ *
+ * A request runs to its end before the function returns, so that a struct keel
+ * has no state between calls but the last error. Events use a connection of
+ * their own: one that is subscribed is used for nothing else.
+ */
+#include <errno.h>
+#include <linux/netlink.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "parse.h"
+
+struct keel {
+	struct nl_sock *sock;
+	int family;
+	char error[256];
+};
+
+struct reply {
+	struct keel *keel;
+	int (*parse)(struct nlattr **attrs, void *arg);
+	void *arg;
+	int err;
+	bool done;
+};
+
+static int fail(struct keel *keel, int err, const char *text)
+{
+	snprintf(keel->error, sizeof(keel->error), "%s",
+		 text ? text : strerror(-err));
+	return err;
+}
+
+static void extack_take(struct keel *keel, const struct nlmsgerr *e)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)e - 1;
+	struct nlattr *tb[NLMSGERR_ATTR_MAX + 1];
+	size_t off = sizeof(*e);
+
+	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+		off += e->msg.nlmsg_len - sizeof(e->msg);
+	off = NLMSG_ALIGN(off);
+	if (nlh->nlmsg_len < NLMSG_HDRLEN + off)
+		return;
+	if (nla_parse(tb, NLMSGERR_ATTR_MAX, (struct nlattr *)((char *)e + off),
+		      nlh->nlmsg_len - NLMSG_HDRLEN - off, NULL) < 0)
+		return;
+	if (tb[NLMSGERR_ATTR_MSG])
+		snprintf(keel->error, sizeof(keel->error), "%s",
+			 nla_get_string(tb[NLMSGERR_ATTR_MSG]));
+}
+
+static int on_error(struct sockaddr_nl *nla, struct nlmsgerr *e, void *arg)
+{
+	struct reply *r = arg;
+
+	(void)nla;
+	r->err = e->error;
+	r->done = true;
+	if (e->error) {
+		fail(r->keel, e->error, NULL);
+		extack_take(r->keel, e);
+	}
+	return NL_STOP;
+}
+
+static int on_finish(struct nl_msg *msg, void *arg)
+{
+	struct nlmsghdr *nlh = nlmsg_hdr(msg);
+	struct reply *r = arg;
+
+	r->done = true;
+	if (nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) && !r->err) {
+		r->err = *(int *)NLMSG_DATA(nlh);
+		if (r->err)
+			fail(r->keel, r->err, NULL);
+	}
+	return NL_STOP;
+}
+
+static int on_ack(struct nl_msg *msg, void *arg)
+{
+	struct reply *r = arg;
+
+	(void)msg;
+	r->done = true;
+	return NL_STOP;
+}
+
+static int on_valid(struct nl_msg *msg, void *arg)
+{
+	struct nlattr *attrs[KEEL_A_MAX + 1];
+	struct reply *r = arg;
+	int err;
+
+	err = genlmsg_parse(nlmsg_hdr(msg), 0, attrs, KEEL_A_MAX, NULL);
+	if (err < 0)
+		err = -EBADMSG;
+	else
+		err = r->parse ? r->parse(attrs, r->arg) : 0;
+	if (err && !r->err)
+		r->err = fail(r->keel, err, err == -EBADMSG ?
+			      "the kernel's answer does not parse: tools and module differ in version" :
+			      NULL);
+	return NL_OK;
+}
+
+static int request(struct keel *keel, uint8_t cmd, int flags,
+		   const uint32_t *id, struct reply *r)
+{
+	struct nl_msg *msg = nlmsg_alloc();
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	int err = -ENOMEM;
+
+	r->keel = keel;
+	keel->error[0] = 0;
+	if (!msg || !cb || !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ,
+					keel->family, 0, flags, cmd,
+					KEEL_GENL_VERSION))
+		goto out;
+	if (id && nla_put_u32(msg, KEEL_A_ID, *id) < 0)
+		goto out;
+	nl_cb_err(cb, NL_CB_CUSTOM, on_error, r);
+	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, r);
+	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, r);
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_valid, r);
+	err = nl_send_auto(keel->sock, msg);
+	while (err >= 0 && !r->done) {
+		err = nl_recvmsgs(keel->sock, cb);
+		if (err == -NLE_INTR || err == -NLE_DUMP_INTR)
+			err = 0;
+	}
+	if (r->err)
+		err = r->err;
+	else if (err < 0)
+		err = fail(keel, -EIO, nl_geterror(err));
+out:
+	if (err == -ENOMEM && !keel->error[0])
+		fail(keel, err, NULL);
+	nl_cb_put(cb);
+	nlmsg_free(msg);
+	return err < 0 ? err : 0;
+}
+
+/**
+ * keel_open() - connect to the keel module
+ * @keel: (out) the connection; also on failure, to ask keel_error(), and to be
+ *	closed then too
+ *
+ * Return: 0; -ENOENT if the module is not loaded.
+ */
+int keel_open(struct keel **out)
+{
+	struct timeval tv = { .tv_sec = 10 };
+	struct keel *keel = calloc(1, sizeof(*keel));
+	int one = 1, err;
+
+	*out = keel;
+	if (!keel)
+		return -ENOMEM;
+	keel->sock = nl_socket_alloc();
+	if (!keel->sock)
+		return fail(keel, -ENOMEM, NULL);
+	err = genl_connect(keel->sock);
+	if (err < 0)
+		return fail(keel, -EIO, nl_geterror(err));
+	nl_socket_enable_msg_peek(keel->sock);
+	setsockopt(nl_socket_get_fd(keel->sock), SOL_NETLINK, NETLINK_EXT_ACK,
+		   &one, sizeof(one));
+	setsockopt(nl_socket_get_fd(keel->sock), SOL_SOCKET, SO_RCVTIMEO,
+		   &tv, sizeof(tv));
+	keel->family = genl_ctrl_resolve(keel->sock, KEEL_GENL_NAME);
+	if (keel->family < 0)
+		return fail(keel, -ENOENT,
+			    "the keel module is not loaded; run 'modprobe keel'");
+	return 0;
+}
+
+/** keel_close() - end a connection; NULL is fine */
+void keel_close(struct keel *keel)
+{
+	if (!keel)
+		return;
+	nl_socket_free(keel->sock);
+	free(keel);
+}
+
+/** keel_error() - a sentence for the last failure on this connection */
+const char *keel_error(const struct keel *keel)
+{
+	return keel && keel->error[0] ? keel->error : "out of memory";
+}
+
+/** keel_host_get() - the module's version and what it holds */
+int keel_host_get(struct keel *keel, struct keel_host *host)
+{
+	struct reply r = { .parse = keel_parse_host, .arg = host };
+
+	memset(host, 0, sizeof(*host));
+	return request(keel, KEEL_CMD_HOST_GET, NLM_F_ACK, NULL, &r);
+}
+
+/** keel_vm_get() - one VM by id; to be given to keel_vm_release() */
+int keel_vm_get(struct keel *keel, uint32_t id, struct keel_vm *vm)
+{
+	struct reply r = { .parse = keel_parse_vm, .arg = vm };
+	int err;
+
+	memset(vm, 0, sizeof(*vm));
+	err = request(keel, KEEL_CMD_VM_GET, NLM_F_ACK, &id, &r);
+	if (err)
+		keel_vm_release(vm);
+	return err;
+}
+
+/** keel_vm_release() - free what a VM holds, not the struct itself */
+void keel_vm_release(struct keel_vm *vm)
+{
+	free(vm->vcpu);
+	free(vm->region);
+	memset(vm, 0, sizeof(*vm));
+}
+
+/** keel_vm_list_free() - free what keel_vm_list() gave */
+void keel_vm_list_free(struct keel_vm *vms, int nr)
+{
+	for (int i = 0; i < nr; i++)
+		keel_vm_release(&vms[i]);
+	free(vms);
+}
+
+struct list {
+	void *items;
+	int nr;
+};
+
+static int vm_append(struct nlattr **attrs, void *arg)
+{
+	struct list *l = arg;
+	struct keel_vm *vms = realloc(l->items, (l->nr + 1) * sizeof(*vms));
+
+	if (!vms)
+		return -ENOMEM;
+	l->items = vms;
+	memset(&vms[l->nr], 0, sizeof(*vms));
+	return keel_parse_vm(attrs, &vms[l->nr++]);
+}
+
+/**
+ * keel_vm_list() - all VMs of the host
+ * @keel: the connection
+ * @vms: (out) array for keel_vm_list_free()
+ *
+ * Return: how many, or a negative errno.
+ */
+int keel_vm_list(struct keel *keel, struct keel_vm **vms)
+{
+	struct list l = { 0 };
+	struct reply r = { .parse = vm_append, .arg = &l };
+	int err = request(keel, KEEL_CMD_VM_GET, NLM_F_DUMP, NULL, &r);
+
+	*vms = l.items;
+	if (!err)
+		return l.nr;
+	keel_vm_list_free(l.items, l.nr);
+	*vms = NULL;
+	return err;
+}
+
+/** keel_snapshot_get() - one snapshot by id */
+int keel_snapshot_get(struct keel *keel, uint32_t id,
+		      struct keel_snapshot *snapshot)
+{
+	struct reply r = { .parse = keel_parse_snapshot, .arg = snapshot };
+
+	memset(snapshot, 0, sizeof(*snapshot));
+	return request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_ACK, &id, &r);
+}
+
+static int snapshot_append(struct nlattr **attrs, void *arg)
+{
+	struct list *l = arg;
+	struct keel_snapshot *s = realloc(l->items, (l->nr + 1) * sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	l->items = s;
+	memset(&s[l->nr], 0, sizeof(*s));
+	return keel_parse_snapshot(attrs, &s[l->nr++]);
+}
+
+/**
+ * keel_snapshot_list() - all snapshots the module holds
+ * @keel: the connection
+ * @snapshots: (out) array for free()
+ *
+ * Return: how many, or a negative errno.
+ */
+int keel_snapshot_list(struct keel *keel, struct keel_snapshot **snapshots)
+{
+	struct list l = { 0 };
+	struct reply r = { .parse = snapshot_append, .arg = &l };
+	int err = request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_DUMP, NULL, &r);
+
+	*snapshots = l.items;
+	if (!err)
+		return l.nr;
+	free(l.items);
+	*snapshots = NULL;
+	return err;
+}
+
+/** keel_snapshot_abort() - abort by id; -EALREADY if it has ended */
+int keel_snapshot_abort(struct keel *keel, uint32_t id)
+{
+	struct reply r = { 0 };
+
+	return request(keel, KEEL_CMD_SNAPSHOT_ABORT, NLM_F_ACK, &id, &r);
+}
+
+/** keel_events_subscribe() - make this connection one that hears events */
+int keel_events_subscribe(struct keel *keel)
+{
+	struct timeval tv = { 0 };
+	int err, group;
+
+	group = genl_ctrl_resolve_grp(keel->sock, KEEL_GENL_NAME,
+				      KEEL_MCGRP_EVENTS);
+	if (group < 0)
+		return fail(keel, -ENOENT, "the module announces no events");
+	nl_socket_disable_seq_check(keel->sock);
+	nl_socket_set_buffer_size(keel->sock, 1 << 20, 0);
+	setsockopt(nl_socket_get_fd(keel->sock), SOL_SOCKET, SO_RCVTIMEO,
+		   &tv, sizeof(tv));
+	err = nl_socket_add_membership(keel->sock, group);
+	if (err < 0)
+		return fail(keel, -EPERM, nl_geterror(err));
+	return 0;
+}
+
+struct event_slot {
+	struct keel_event *event;
+	int err;
+};
+
+static int on_event(struct nl_msg *msg, void *arg)
+{
+	struct genlmsghdr *genl = nlmsg_data(nlmsg_hdr(msg));
+	struct nlattr *attrs[KEEL_A_MAX + 1];
+	struct event_slot *slot = arg;
+	struct keel_event *event = slot->event;
+
+	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, KEEL_A_MAX, NULL) < 0)
+		return NL_SKIP;
+	switch (genl->cmd) {
+	case KEEL_CMD_VM_NEW_NTF:
+		event->type = KEEL_EVENT_VM_NEW;
+		slot->err = keel_parse_vm(attrs, &event->vm);
+		break;
+	case KEEL_CMD_VM_DEL_NTF:
+		event->type = KEEL_EVENT_VM_DEL;
+		slot->err = keel_parse_vm(attrs, &event->vm);
+		break;
+	case KEEL_CMD_SNAPSHOT_NTF:
+		event->type = KEEL_EVENT_SNAPSHOT;
+		slot->err = keel_parse_snapshot(attrs, &event->snapshot);
+		break;
+	default:
+		break;
+	}
+	return NL_STOP;
+}
+
+/**
+ * keel_events_next() - wait for an event
+ * @keel: a subscribed connection
+ * @event: (out) @event->vm is to be given to keel_vm_release()
+ *
+ * Return: 0; -EINTR on a signal; -ENOBUFS if events were lost.
+ */
+int keel_events_next(struct keel *keel, struct keel_event *event)
+{
+	struct event_slot slot = { .event = event, .err = -EAGAIN };
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	int err = 0;
+
+	memset(event, 0, sizeof(*event));
+	if (!cb)
+		return fail(keel, -ENOMEM, NULL);
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, &slot);
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, NULL, NULL);
+	while (slot.err == -EAGAIN) {
+		err = nl_recvmsgs(keel->sock, cb);
+		if (err < 0)
+			break;
+	}
+	nl_cb_put(cb);
+	if (err == -NLE_INTR)
+		return fail(keel, -EINTR, NULL);
+	if (err == -NLE_NOMEM)
+		return fail(keel, -ENOBUFS, "events came faster than they were read; some are lost");
+	if (err < 0)
+		return fail(keel, -EIO, nl_geterror(err));
+	return slot.err ? fail(keel, slot.err, NULL) : 0;
+}
