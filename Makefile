@@ -1,14 +1,61 @@
 # SPDX-License-Identifier: GPL-2.0
-KDIR ?= /lib/modules/$(shell uname -r)/build
+# keel: "make help" tells what there is.
+
+KDIR	?= /lib/modules/$(shell uname -r)/build
+KSRC	?= $(firstword $(wildcard /ks/linux-source-* /usr/src/linux-source-*))
+LAB	:= selftests/lab/lab
+export KSRC
 
 help:
-	@echo "see selftests/lab/lab help"
+	@echo 'For this machine:'
+	@echo '  make module [KDIR=DIR]   keel.ko, against the running kernel or KDIR'
+	@echo '  make tools               the keel command'
+	@echo '  make install [DESTDIR=]  both'
+	@echo '  make clean'
+	@echo 'In the lab, an emulated KVM host (needs root; the first time it makes'
+	@echo 'Debian roots in ~/.cache/keel, some minutes and 4 GB):'
+	@echo '  make demo                a guest is snapshotted, killed, and brought back'
+	@echo '  make shell               a shell on a host with keel loaded'
+	@echo '  make check               lint, builds for 6.1, 6.12 and 7.3, selftests'
+	@echo '  make check-debug         the selftests on a kernel with every checker'
+	@echo '                           (the first time builds it: half an hour)'
+	@echo '  make lint                sparse, checkpatch, coccicheck, and the like'
+	@echo '  selftests/run NAME...    single tests, of selftests/tests.list'
 
 module:
-	@if [ -x module/compat/probe.sh ]; then module/compat/probe.sh $(KDIR); fi
+	$(if $(wildcard module/compat/probe.sh),module/compat/probe.sh $(KDIR))
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-tools selftests:
-	@for dir in $@/*/; do if [ -e $$dir/Makefile ]; then $(MAKE) -C $$dir || exit 1; fi; done
+tools:
+	$(if $(wildcard tools/Makefile),$(MAKE) -C tools)
 
-.PHONY: help module tools selftests
+# The test programs; they run in the lab.
+selftests:
+	$(foreach m,$(wildcard selftests/*/Makefile),$(MAKE) -C $(dir $(m)) &&) true
+
+install: module tools
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	$(if $(wildcard tools/Makefile),$(MAKE) -C tools install)
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -rf out module/compat/probed.h
+
+lint:
+	$(LAB) exec -- selftests/lab/lint
+
+check:
+	selftests/run check
+
+check-debug:
+	selftests/run --target debug debug
+
+demo:
+	$(LAB) guest-image >/dev/null
+	selftests/demo/demo
+
+shell:
+	$(LAB) guest-image >/dev/null
+	$(LAB) shell
+
+.PHONY: help module tools selftests install clean lint check check-debug demo shell
