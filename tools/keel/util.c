@@ -110,13 +110,19 @@ int parse_u32(const char *text, uint32_t *n)
  */
 int next_option(int argc, char **argv, const struct option *table)
 {
+	char brief[32] = ":j";
 	int c, index = 0;
+	size_t n = 2;
 
+	for (const struct option *o = table; o->name && n < 28; o++)
+		if (o->val > ' ' && o->val < 128)
+			n += sprintf(brief + n, "%c%s", o->val,
+				     o->has_arg ? ":" : "");
 	opterr = 0;
 	for (;;) {
 		int at = optind ? optind : 1;
 
-		c = getopt_long(argc, argv, ":j", table, &index);
+		c = getopt_long(argc, argv, brief, table, &index);
 		if (c == 'j') {
 			out_json = true;
 			continue;
@@ -126,8 +132,8 @@ int next_option(int argc, char **argv, const struct option *table)
 			return '?';
 		}
 		if (c == '?') {
-			bad("no such option '%s'; '%s help' lists them",
-			    argv[optind > at ? optind - 1 : at], argv[0]);
+			bad("%s: no such option '%s'; 'help' in its place lists them",
+			    argv[0], argv[optind > at ? optind - 1 : at]);
 			return '?';
 		}
 		return c;
