@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels keel builds on. Code is written for the
+ * newest; this file fills in for the others, by probed.h. Included last.
+ */
+#ifndef KEEL_COMPAT_COMPAT_H
+#define KEEL_COMPAT_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#if __has_include(<linux/folio_batch.h>)	/* 7.1: renamed */
+#include <linux/folio_batch.h>
+#else
+#include <linux/pagevec.h>
+#endif
+#include <linux/socket.h>
+#include <linux/uio.h>
+
+#include "compat/probed.h"
+
+#ifdef KEEL_HAVE_MNT_IDMAP
+#include <linux/mnt_idmapping.h>
+typedef struct mnt_idmap *keel_idmap_t;
+#define keel_nop_idmap (&nop_mnt_idmap)
+#else
+typedef struct user_namespace *keel_idmap_t;
+#define keel_nop_idmap (&init_user_ns)
+#endif
+
+static inline void keel_inode_init_ts(struct inode *inode)
+{
+#ifdef KEEL_HAVE_INODE_INIT_TS
+	simple_inode_init_ts(inode);
+#else
+	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
+#endif
+}
+
+/* An entry of a directory was made: its times change. */
+static inline void keel_dir_touch(struct inode *dir)
+{
+#ifdef KEEL_HAVE_INODE_INIT_TS
+	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+#else
+	dir->i_mtime = dir->i_ctime = current_time(dir);
+#endif
+}
+
+static inline void keel_generic_fillattr(keel_idmap_t idmap, u32 request_mask,
+					 struct inode *inode,
+					 struct kstat *stat)
+{
+#ifdef KEEL_HAVE_INODE_INIT_TS
+	generic_fillattr(idmap, request_mask, inode, stat);
+#else
+	generic_fillattr(idmap, inode, stat);
+#endif
+}
+
+/* A dentry that lives as long as its file has that name. */
+static inline void keel_d_make_persistent(struct dentry *dentry,
+					  struct inode *inode)
+{
+#ifdef KEEL_HAVE_D_MAKE_PERSISTENT
+	d_make_persistent(dentry, inode);
+#else
+	d_instantiate(dentry, inode);
+	dget(dentry);
+#endif
+}
+
+static inline void keel_kill_persistent_super(struct super_block *sb)
+{
+#ifdef KEEL_HAVE_D_MAKE_PERSISTENT
+	kill_anon_super(sb);
+#else
+	kill_litter_super(sb);
+#endif
+}
+
+#ifdef KEEL_HAVE_MKDIR_DENTRY
+typedef struct dentry *keel_mkdir_ret_t;
+#define keel_mkdir_ret(err) ((err) ? ERR_PTR(err) : NULL)
+#else
+typedef int keel_mkdir_ret_t;
+#define keel_mkdir_ret(err) (err)
+#endif
+
+#ifdef KEEL_HAVE_CREATE_NO_EXCL
+#define KEEL_CREATE_EXCL
+#else
+#define KEEL_CREATE_EXCL , bool excl
+#endif
+
+#ifdef KEEL_HAVE_INODE_JUST_DROP
+#define keel_drop_inode inode_just_drop
+#else
+#define keel_drop_inode generic_delete_inode
+#endif
+
+#ifdef KEEL_HAVE_COPY_SPLICE_READ
+#define keel_splice_read copy_splice_read
+#else
+#define keel_splice_read generic_file_splice_read
+#endif
+
+/* Look up without creating: NULL if there is none. */
+static inline struct folio *keel_filemap_get_folio(struct address_space *mapping,
+						   pgoff_t pgoff)
+{
+	struct folio *folio = filemap_get_folio(mapping, pgoff);
+
+#ifdef KEEL_HAVE_FILEMAP_GET_FOLIO_ERR_PTR
+	return IS_ERR(folio) ? NULL : folio;
+#else
+	return folio;
+#endif
+}
+
+static inline struct folio *keel_filemap_alloc_folio(gfp_t gfp,
+						     unsigned int order)
+{
+#ifdef KEEL_HAVE_FILEMAP_ALLOC_FOLIO_POLICY
+	return filemap_alloc_folio(gfp, order, NULL);
+#else
+	return filemap_alloc_folio(gfp, order);
+#endif
+}
+
+static inline struct folio *keel_vma_alloc_folio(gfp_t gfp, int order,
+						 struct vm_area_struct *vma,
+						 unsigned long addr)
+{
+#ifdef KEEL_HAVE_VMA_ALLOC_FOLIO_4
+	return vma_alloc_folio(gfp, order, vma, addr);
+#else
+	return vma_alloc_folio(gfp, order, vma, addr, order > 0);
+#endif
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* May the 2 MiB at @haddr be mapped as one? */
+static inline bool keel_thp_vma_suitable(struct vm_area_struct *vma,
+					 unsigned long haddr)
+{
+#ifdef KEEL_HAVE_THP_VMA_SUITABLE_ORDER
+	return thp_vma_suitable_order(vma, haddr, HPAGE_PMD_ORDER);
+#else
+	return transhuge_vma_suitable(vma, haddr);
+#endif
+}
+#endif
+
+/* Copy within one page of a folio. */
+static inline size_t keel_copy_folio_from_iter_atomic(struct folio *folio,
+						      size_t offset,
+						      size_t bytes,
+						      struct iov_iter *iter)
+{
+#ifdef KEEL_HAVE_COPY_FOLIO_FROM_ITER_ATOMIC
+	return copy_folio_from_iter_atomic(folio, offset, bytes, iter);
+#else
+	return copy_page_from_iter_atomic(folio_page(folio, offset / PAGE_SIZE),
+					  offset_in_page(offset), bytes, iter);
+#endif
+}
+
+/* Before VM_FAULT_RETRY: drop the lock the fault is under. */
+static inline void keel_release_fault_lock(struct vm_fault *vmf)
+{
+#ifdef KEEL_HAVE_RELEASE_FAULT_LOCK
+	release_fault_lock(vmf);
+#else
+	mmap_read_unlock(vmf->vma->vm_mm);
+#endif
+}
+
+/* Only for a VMA that is being set up. */
+static inline void keel_vm_flags_mod(struct vm_area_struct *vma,
+				     unsigned long set, unsigned long clear)
+{
+#ifdef KEEL_HAVE_VM_FLAGS_MOD
+	vm_flags_mod(vma, set, clear);
+#else
+	vma->vm_flags |= set;
+	vma->vm_flags &= ~clear;
+#endif
+}
+
+/* The thread that last ran a vCPU, with a reference; NULL if none did. */
+static inline struct pid *keel_vcpu_pid_get(struct kvm_vcpu *vcpu)
+{
+	struct pid *pid;
+
+#ifdef KEEL_HAVE_VCPU_PID_LOCK
+	read_lock(&vcpu->pid_lock);
+	pid = get_pid(vcpu->pid);
+	read_unlock(&vcpu->pid_lock);
+#else
+	rcu_read_lock();
+	pid = get_pid(rcu_dereference(vcpu->pid));
+	rcu_read_unlock();
+#endif
+	return pid;
+}
+
+#ifdef KEEL_HAVE_SOCKADDR_UNSIZED
+#define keel_sockaddr(addr) ((struct sockaddr_unsized *)(addr))
+#else
+#define keel_sockaddr(addr) ((struct sockaddr *)(addr))
+#endif
+
+#endif /* KEEL_COMPAT_COMPAT_H */

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * keel: what a KVM host lacks.
+ *
+ * Start bottom-up, users last; stop in the mirror's order. Whatever user space
+ * holds (mounts, open files of /dev/keel) holds the module, too.
+ */
+#include <linux/module.h>
+
+#include "core/keel.h"
+#include "core/netlink.h"
+#include "core/vm.h"
+#include "snapshot/snapshot.h"
+
+struct workqueue_struct *keel_wq;
+
+static int __init keel_init(void)
+{
+	int err;
+
+	keel_wq = alloc_workqueue("keel", WQ_UNBOUND, 0);
+	if (!keel_wq)
+		return -ENOMEM;
+	err = keel_vms_init();
+	if (err)
+		goto destroy_wq;
+	err = keel_snapshot_init();
+	if (err)
+		goto exit_vms;
+	err = keel_nl_init();
+	if (err)
+		goto exit_snapshot;
+	keel_vms_start();
+	return 0;
+
+exit_snapshot:
+	keel_snapshot_exit();
+exit_vms:
+	keel_vms_exit();
+destroy_wq:
+	destroy_workqueue(keel_wq);
+	return err;
+}
+
+static void __exit keel_exit(void)
+{
+	/* No more events from the registry, then no more users. */
+	keel_vms_stop();
+	keel_nl_exit();
+	/* Snapshots that gave up may have work in flight: it drains here. */
+	drain_workqueue(keel_wq);
+	keel_snapshot_exit();
+	keel_vms_exit();
+	destroy_workqueue(keel_wq);
+}
+
+module_init(keel_init);
+module_exit(keel_exit);
+
+MODULE_DESCRIPTION("keel: live snapshots and more for KVM hosts");
+MODULE_AUTHOR("keel maintainers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KEEL_VERSION);

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The registry: entries, and how they come and go. vm.h has the idea. */
+#include <linux/kvm_host.h>
+#include <linux/net.h>
+#include <linux/netlink.h>
+#include <linux/pid.h>
+#include <linux/slab.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "core/keel.h"
+#include "core/netlink.h"
+#include "core/trace.h"
+#include "core/vm.h"
+#include "compat/compat.h"
+
+/* Protects the list, the numbering and the entries' .seen. */
+static DEFINE_MUTEX(keel_vms_lock);
+static LIST_HEAD(keel_vms);
+static u32 keel_vms_last_id;
+static u32 keel_vms_nr;
+
+/* Where KVM's uevents arrive. */
+static struct socket *keel_vms_sock;
+static void (*keel_vms_sock_ready)(struct sock *sk);
+static void keel_vms_work_fn(struct work_struct *work);
+static DECLARE_DELAYED_WORK(keel_vms_work, keel_vms_work_fn);
+
+/*
+ * A uevent is sent just before the new VM's file can be found. Looks after
+ * that many milliseconds find it, or it is one that was gone again at once.
+ */
+static const unsigned int keel_vms_retry_ms[] = { 1, 10, 100, 1000 };
+static unsigned int keel_vms_retry = ARRAY_SIZE(keel_vms_retry_ms);
+
+#define KEEL_UEVENT_MAX		2048	/* UEVENT_BUFFER_SIZE */
+
+static void keel_vm_free(struct kref *ref)
+{
+	struct keel_vm *vm = container_of(ref, struct keel_vm, ref);
+
+	put_pid(vm->pid);
+	kfree(vm);
+}
+
+/**
+ * keel_vm_put - drop a reference to an entry
+ * @vm: the entry
+ *
+ * Context: any.
+ */
+void keel_vm_put(struct keel_vm *vm)
+{
+	kref_put(&vm->ref, keel_vm_free);
+}
+
+static struct keel_vm *keel_vm_create(const struct keel_vm_found *found)
+{
+	struct keel_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL);
+
+	if (!vm)
+		return NULL;
+	kref_init(&vm->ref);
+	vm->cookie = found->kvm;
+	vm->pid = get_pid(found->pid);
+	vm->seen = true;
+	strscpy(vm->comm, found->comm, sizeof(vm->comm));
+	if (!IS_ERR_OR_NULL(found->kvm->debugfs_dentry))
+		strscpy(vm->name, found->kvm->debugfs_dentry->d_name.name,
+			sizeof(vm->name));
+	return vm;
+}
+
+/* Announce and drop entries that were taken off the registry. */
+static void keel_vms_bury(struct list_head *gone)
+{
+	struct keel_vm *vm, *next;
+
+	list_for_each_entry_safe(vm, next, gone, node) {
+		list_del(&vm->node);
+		trace_keel_vm(vm->id, pid_nr(vm->pid), true);
+		keel_nl_notify(KEEL_CMD_VM_DEL_NTF, keel_vm_fill_gone, vm);
+		keel_vm_put(vm);
+	}
+}
+
+static struct keel_vm *__keel_vm_find(const void *cookie)
+{
+	struct keel_vm *vm;
+
+	lockdep_assert_held(&keel_vms_lock);
+	list_for_each_entry(vm, &keel_vms, node)
+		if (vm->cookie == cookie)
+			return vm;
+	return NULL;
+}
+
+/* Enter one VM; a reference to it in *fresh if it is new. */
+static void __keel_vms_enter(const struct keel_vm_found *found,
+			     struct keel_vm **fresh)
+{
+	struct keel_vm *vm = __keel_vm_find(found->kvm);
+
+	if (vm) {
+		vm->seen = true;
+		/* Its first holder may have handed it on. */
+		if (vm->pid != found->pid) {
+			swap(*(struct pid **)&found->pid, vm->pid);
+			strscpy(vm->comm, found->comm, sizeof(vm->comm));
+		}
+		return;
+	}
+
+	vm = keel_vm_create(found);
+	if (!vm)
+		return;
+	vm->id = ++keel_vms_last_id;
+	keel_vms_nr++;
+	list_add_tail(&vm->node, &keel_vms);
+	kref_get(&vm->ref);
+	*fresh = vm;
+}
+
+/*
+ * Bring the registry up to date. The scan holds a file of each VM it found
+ * until they are entered: one that is destroyed later is told of later.
+ * Return: VMs that were new.
+ */
+static int keel_vms_scan(void)
+{
+	struct keel_vm_found *found;
+	struct keel_vm *vm, *next, **fresh;
+	LIST_HEAD(gone);
+	size_t nr, i;
+	int count = 0;
+
+	mutex_lock(&keel_vms_lock);
+	if (keel_vm_scan(&found, &nr))
+		goto unlock;
+	fresh = kvcalloc(nr + 1, sizeof(*fresh), GFP_KERNEL);
+	if (!fresh) {
+		keel_vm_found_free(found, nr);
+		goto unlock;
+	}
+
+	list_for_each_entry(vm, &keel_vms, node)
+		vm->seen = false;
+	for (i = 0; i < nr; i++)
+		__keel_vms_enter(&found[i], &fresh[i]);
+	list_for_each_entry_safe(vm, next, &keel_vms, node) {
+		if (vm->seen)
+			continue;
+		list_move_tail(&vm->node, &gone);
+		keel_vms_nr--;
+	}
+	mutex_unlock(&keel_vms_lock);
+
+	keel_vms_bury(&gone);
+	for (i = 0; i < nr; i++) {
+		if (!fresh[i])
+			continue;
+		count++;
+		trace_keel_vm(fresh[i]->id, pid_nr(fresh[i]->pid), false);
+		keel_nl_notify(KEEL_CMD_VM_NEW_NTF, keel_vm_fill, fresh[i]);
+		keel_vm_put(fresh[i]);
+	}
+	kvfree(fresh);
+	keel_vm_found_free(found, nr);
+	return count;
+
+unlock:
+	mutex_unlock(&keel_vms_lock);
+	return 0;
+}
+
+/* KVM said that the VM it named so is being destroyed. */
+static void keel_vms_destroyed(const char *name)
+{
+	struct keel_vm *vm, *next;
+	LIST_HEAD(gone);
+
+	mutex_lock(&keel_vms_lock);
+	list_for_each_entry_safe(vm, next, &keel_vms, node) {
+		if (!vm->name[0] || strcmp(vm->name, name))
+			continue;
+		list_move_tail(&vm->node, &gone);
+		keel_vms_nr--;
+	}
+	mutex_unlock(&keel_vms_lock);
+	keel_vms_bury(&gone);
+}
+
+/* The value of a variable in a uevent: strings, one after the other. */
+static const char *keel_uevent_get(const char *buf, size_t len, const char *var)
+{
+	size_t n = strlen(var);
+	const char *p;
+
+	for (p = buf; p < buf + len; p += strlen(p) + 1)
+		if (!strncmp(p, var, n) && p[n] == '=')
+			return p + n + 1;
+	return NULL;
+}
+
+/* Return: whether to look for VMs. */
+static bool keel_vms_uevent(const char *buf, size_t len)
+{
+	const char *path = keel_uevent_get(buf, len, "STATS_PATH");
+	const char *event = keel_uevent_get(buf, len, "EVENT");
+	const char *dev = keel_uevent_get(buf, len, "DEVNAME");
+
+	if (!event || !dev || strcmp(dev, "kvm"))
+		return false;
+	if (!strcmp(event, "create"))
+		return true;
+	if (strcmp(event, "destroy"))
+		return false;
+	if (path && strrchr(path, '/')) {
+		keel_vms_destroyed(strrchr(path, '/') + 1);
+		return false;
+	}
+	return true;
+}
+
+/* One message off the socket. Return: false if there is none. */
+static bool keel_vms_receive(char *buf, bool *look)
+{
+	struct sockaddr_nl from = {};
+	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
+			      .msg_flags = MSG_DONTWAIT };
+	struct kvec vec = { .iov_base = buf, .iov_len = KEEL_UEVENT_MAX };
+	int len = kernel_recvmsg(keel_vms_sock, &msg, &vec, 1, vec.iov_len,
+				 MSG_DONTWAIT);
+
+	if (len == -ENOBUFS) {
+		/* Some were lost: only a look tells. */
+		*look = true;
+		return true;
+	}
+	if (len <= 0)
+		return false;
+	buf[len] = '\0';
+	/* From the kernel, not from a process that may send to the group. */
+	if (!from.nl_pid && keel_vms_uevent(buf, len))
+		*look = true;
+	return true;
+}
+
+static void keel_vms_work_fn(struct work_struct *work)
+{
+	char *buf = kmalloc(KEEL_UEVENT_MAX + 1, GFP_KERNEL);
+	bool look = false;
+
+	if (!buf) {
+		queue_delayed_work(keel_wq, &keel_vms_work, HZ);
+		return;
+	}
+	while (keel_vms_receive(buf, &look))
+		cond_resched();
+	kfree(buf);
+
+	if (look)
+		keel_vms_retry = 0;
+	if (keel_vms_retry == ARRAY_SIZE(keel_vms_retry_ms))
+		return;
+	keel_vms_scan();
+	if (keel_vms_retry < ARRAY_SIZE(keel_vms_retry_ms))
+		queue_delayed_work(keel_wq, &keel_vms_work,
+				   msecs_to_jiffies(keel_vms_retry_ms[keel_vms_retry++]));
+}
+
+/* In the context of who sent the uevent: may not sleep. */
+static void keel_vms_sock_data(struct sock *sk)
+{
+	mod_delayed_work(keel_wq, &keel_vms_work, 0);
+}
+
+/**
+ * keel_vms_count - VMs in the registry
+ *
+ * Context: any.
+ */
+u32 keel_vms_count(void)
+{
+	return READ_ONCE(keel_vms_nr);
+}
+
+/**
+ * keel_vm_next - walk the registry in order of the numbers
+ * @after: number of the last one seen, 0 to start
+ *
+ * Context: may sleep.
+ * Return: the next entry with a reference, or NULL.
+ */
+struct keel_vm *keel_vm_next(u32 after)
+{
+	struct keel_vm *vm, *found = NULL;
+
+	mutex_lock(&keel_vms_lock);
+	list_for_each_entry(vm, &keel_vms, node) {
+		if (vm->id > after) {
+			kref_get(&vm->ref);
+			found = vm;
+			break;
+		}
+	}
+	mutex_unlock(&keel_vms_lock);
+	return found;
+}
+
+/**
+ * keel_vm_lookup - find an entry by its number
+ * @id: the number
+ *
+ * Context: may sleep.
+ * Return: the entry with a reference, or NULL.
+ */
+struct keel_vm *keel_vm_lookup(u32 id)
+{
+	struct keel_vm *vm = id ? keel_vm_next(id - 1) : NULL;
+
+	if (vm && vm->id != id) {
+		keel_vm_put(vm);
+		vm = NULL;
+	}
+	return vm;
+}
+
+/**
+ * keel_vms_init - open the ear for KVM's uevents
+ *
+ * Return: 0, or what the socket layer said.
+ */
+int keel_vms_init(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int err;
+
+	err = sock_create_kern(&init_net, AF_NETLINK, SOCK_RAW,
+			       NETLINK_KOBJECT_UEVENT, &keel_vms_sock);
+	if (err)
+		return err;
+
+	keel_vms_sock_ready = keel_vms_sock->sk->sk_data_ready;
+	err = kernel_bind(keel_vms_sock, keel_sockaddr(&addr), sizeof(addr));
+	if (err)
+		sock_release(keel_vms_sock);
+	return err;
+}
+
+/**
+ * keel_vms_start - find the VMs that are there, and listen for others
+ *
+ * Last in module init: events are announced from here on.
+ */
+void keel_vms_start(void)
+{
+	struct sock *sk = keel_vms_sock->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	sk->sk_data_ready = keel_vms_sock_data;
+	write_unlock_bh(&sk->sk_callback_lock);
+
+	keel_vms_scan();
+	/* What arrived before the callback was there. */
+	queue_delayed_work(keel_wq, &keel_vms_work, 0);
+}
+
+/**
+ * keel_vms_stop - no more events
+ */
+void keel_vms_stop(void)
+{
+	struct sock *sk = keel_vms_sock->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	sk->sk_data_ready = keel_vms_sock_ready;
+	write_unlock_bh(&sk->sk_callback_lock);
+	/* A sender may be in the callback: the table lock is RCU's or a count. */
+	synchronize_net();
+	cancel_delayed_work_sync(&keel_vms_work);
+}
+
+/**
+ * keel_vms_exit - the mirror of keel_vms_init()
+ *
+ * No netlink request can be in flight any more.
+ */
+void keel_vms_exit(void)
+{
+	struct keel_vm *vm, *next;
+
+	sock_release(keel_vms_sock);
+	list_for_each_entry_safe(vm, next, &keel_vms, node) {
+		list_del(&vm->node);
+		keel_vm_put(vm);
+	}
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The registry: find VMs in file tables.
+ *
+ * A VM is what its VM or vCPU files lead to. They are known as KVM's by the
+ * anonymous inode, its name, and the module that serves them; KVM tells no
+ * other module more than that.
+ */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/kvm_host.h>
+#include <linux/magic.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+#include "core/vm.h"
+#include "compat/compat.h"
+
+struct keel_vm_scan {
+	struct keel_vm_found *found;
+	size_t nr;
+	size_t room;
+	bool overflow;
+	struct task_struct *task;
+	const void *want;	/* only this one, if not NULL */
+};
+
+static bool keel_file_of_kvm(const struct file *file)
+{
+	const struct module *owner = file->f_op->owner;
+
+	return file->f_path.dentry->d_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	       (!owner || !strcmp(owner->name, "kvm"));
+}
+
+/* The VM behind an open file, NULL if it is not one of KVM's. */
+static struct kvm *keel_file_kvm(const struct file *file)
+{
+	const char *name;
+
+	if (!keel_file_of_kvm(file))
+		return NULL;
+	name = file->f_path.dentry->d_name.name;
+	if (!strcmp(name, "kvm-vm"))
+		return file->private_data;
+	if (!strncmp(name, "kvm-vcpu:", 9))
+		return ((struct kvm_vcpu *)file->private_data)->kvm;
+	return NULL;
+}
+
+static bool keel_vm_scan_has(struct keel_vm_scan *scan, const struct kvm *kvm)
+{
+	size_t i;
+
+	for (i = 0; i < scan->nr; i++)
+		if (scan->found[i].kvm == kvm)
+			return true;
+	return false;
+}
+
+/* Called under the table's file_lock: files in it cannot go away. */
+static int keel_vm_scan_file(const void *data, struct file *file,
+			     unsigned int fd)
+{
+	struct keel_vm_scan *scan = (struct keel_vm_scan *)data;
+	struct kvm *kvm = keel_file_kvm(file);
+	struct keel_vm_found *found;
+
+	if (!kvm || (scan->want && kvm != scan->want))
+		return 0;
+	if (keel_vm_scan_has(scan, kvm))
+		return 0;
+	if (scan->nr == scan->room) {
+		scan->overflow = true;
+		return 1;
+	}
+
+	found = &scan->found[scan->nr++];
+	found->file = get_file(file);
+	found->kvm = kvm;
+	found->pid = get_pid(task_tgid(scan->task));
+	strscpy(found->comm, scan->task->group_leader->comm,
+		sizeof(found->comm));
+	/* One is enough if it is this one that was looked for. */
+	return scan->want ? 1 : 0;
+}
+
+static void keel_vm_scan_task(struct keel_vm_scan *scan,
+			      struct task_struct *task)
+{
+	scan->task = task;
+	/* Keeps task->files from going away. */
+	task_lock(task);
+	if (task->files)
+		iterate_fd(task->files, 0, keel_vm_scan_file, scan);
+	task_unlock(task);
+}
+
+static void keel_vm_scan_all(struct keel_vm_scan *scan)
+{
+	struct task_struct *leader, *task;
+
+	rcu_read_lock();
+	for_each_process_thread(leader, task) {
+		if (task->flags & PF_KTHREAD)
+			continue;
+		/* Threads mostly share the leader's table. */
+		if (task != leader && task->files == leader->files)
+			continue;
+		keel_vm_scan_task(scan, task);
+		if (scan->overflow)
+			break;
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * keel_vm_found_free - let go of what a scan found
+ * @found: array of keel_vm_scan()
+ * @nr: its elements
+ *
+ * Context: may sleep; the last file of a VM may go here, and the VM with it.
+ */
+void keel_vm_found_free(struct keel_vm_found *found, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		fput(found[i].file);
+		put_pid(found[i].pid);
+	}
+	kvfree(found);
+}
+
+/**
+ * keel_vm_scan - find all VMs that some process has open
+ * @found: (out) array of VMs, each once; for keel_vm_found_free()
+ * @nr: (out) its elements
+ *
+ * Context: may sleep. Visits every open file of the host once.
+ * Return: 0 or -ENOMEM.
+ */
+int keel_vm_scan(struct keel_vm_found **found, size_t *nr)
+{
+	struct keel_vm_scan scan = { .room = 64 };
+
+	for (;;) {
+		scan.found = kvcalloc(scan.room, sizeof(*scan.found),
+				      GFP_KERNEL);
+		if (!scan.found)
+			return -ENOMEM;
+		keel_vm_scan_all(&scan);
+		if (!scan.overflow)
+			break;
+
+		keel_vm_found_free(scan.found, scan.nr);
+		scan.nr = 0;
+		scan.overflow = false;
+		scan.room *= 4;
+	}
+	*found = scan.found;
+	*nr = scan.nr;
+	return 0;
+}
+
+/**
+ * keel_vm_open - get hold of a VM
+ * @vm: entry of the registry
+ * @kvm: (out) the VM; may be used while the file is held
+ *
+ * Context: may sleep.
+ * Return: a file of it, for fput(); or NULL if it is gone from its VMM.
+ */
+struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm)
+{
+	struct keel_vm_found found = {};
+	struct keel_vm_scan scan = {
+		.found = &found,
+		.room = 1,
+		.want = vm->cookie,
+	};
+	struct task_struct *task = get_pid_task(vm->pid, PIDTYPE_TGID);
+
+	if (!task)
+		return NULL;
+	keel_vm_scan_task(&scan, task);
+	put_task_struct(task);
+	if (!scan.nr)
+		return NULL;
+
+	put_pid(found.pid);
+	*kvm = found.kvm;
+	return found.file;
+}

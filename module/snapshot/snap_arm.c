@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Live snapshots: the instant.
+ *
+ * prepare does what takes time while the guest runs. arm shuts the gate, takes
+ * all mappings of all files away, and looks at every folio once: those whose
+ * lock is held may be about to be mapped by a fault that began before the gate
+ * shut, so their locks are waited for and the mappings taken again. After the
+ * last file's walk no CPU can write to any of them: that is the instant. Pages
+ * that something else than the page cache still holds (devices by DMA, KVM for
+ * nested guests, a read(2) in flight) may change without a fault, so they are
+ * saved before the gate opens.
+ */
+#include <linux/delay.h>
+#include <linux/ktime.h>
+#include <linux/rcupdate_wait.h>
+#include <linux/slab.h>
+
+#include "core/trace.h"
+#include "snapshot/snap.h"
+#include "compat/compat.h"
+
+static int keel_snap_file_room(struct keel_snap_file *sf, pgoff_t nr)
+{
+	unsigned long *saved;
+
+	if (nr <= sf->saved_nr)
+		return 0;
+	/* A bit for each page: 32 MiB for a file of 1 TiB. */
+	if (nr > 1UL << 32)
+		return -EFBIG;
+
+	saved = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (!saved)
+		return -ENOMEM;
+	kvfree(sf->saved);
+	sf->saved = saved;
+	sf->saved_nr = nr;
+	return 0;
+}
+
+static pgoff_t keel_snap_file_pages(struct keel_snap_file *sf)
+{
+	return DIV_ROUND_UP(i_size_read(file_inode(sf->file)), PAGE_SIZE);
+}
+
+/* Pages of a file that devices hold for good. A look ahead, not the count. */
+static u64 keel_snap_file_pinned(struct keel_snap_file *sf)
+{
+	struct address_space *mapping = sf->file->f_mapping;
+	struct folio_batch fbatch;
+	pgoff_t next = 0;
+	unsigned int i;
+	u64 pinned = 0;
+
+	folio_batch_init(&fbatch);
+	while (filemap_get_folios(mapping, &next, ULONG_MAX, &fbatch)) {
+		for (i = 0; i < folio_batch_count(&fbatch); i++)
+			if (folio_maybe_dma_pinned(fbatch.folios[i]))
+				pinned += folio_nr_pages(fbatch.folios[i]);
+		folio_batch_release(&fbatch);
+		cond_resched();
+	}
+	return pinned;
+}
+
+/**
+ * keel_snap_prepare - KEEL_SNAP_PREPARE
+ * @snap: a snapshot with its files
+ *
+ * From here on faults are not served around (->map_pages), so that every one
+ * passes ->fault with its folio locked.
+ *
+ * Context: may sleep; waits for an RCU grace period.
+ * Return: 0, or an errno of uapi/linux/keel.h.
+ */
+int keel_snap_prepare(struct keel_snap *snap)
+{
+	u64 pinned = 0, pages = 0;
+	unsigned int i;
+	int err;
+
+	mutex_lock(&snap->lock);
+	err = -EPROTO;
+	if (!snap->id || snap->phase != KEEL_PHASE_NEW)
+		goto unlock;
+
+	for (i = 0; i < snap->nr_files; i++) {
+		struct keel_snap_file *sf = snap->files[i];
+
+		pages += keel_snap_file_pages(sf);
+		err = keel_snap_file_room(sf, keel_snap_file_pages(sf));
+		if (err)
+			goto unlock;
+		pinned += keel_snap_file_pinned(sf);
+	}
+	err = -ENODATA;
+	if (!pages)
+		goto unlock;
+	err = -ETOOMANYREFS;
+	if (pinned > snap->pinned_max)
+		goto unlock;
+
+	snap->max_held = snap->pinned_max;
+	if (!snap->held)
+		snap->held = kvcalloc(snap->max_held, sizeof(*snap->held),
+				      GFP_KERNEL_ACCOUNT);
+	err = -ENOMEM;
+	if (!snap->held)
+		goto unlock;
+
+	smp_store_release(&snap->phase, KEEL_PHASE_PREPARED);
+	synchronize_rcu();
+	err = 0;
+unlock:
+	mutex_unlock(&snap->lock);
+	if (!err)
+		keel_snap_notify(snap);
+	return err;
+}
+
+static void keel_snap_unlock_files(struct keel_snap *snap, unsigned int n)
+{
+	while (n--)
+		inode_unlock(file_inode(snap->files[n]->file));
+}
+
+/*
+ * Keep write(2), truncate and fallocate out. Others may hold these locks for
+ * as long as their user's memory takes to fault in, hence the time limit;
+ * trylock, because there is no order among files.
+ */
+static int keel_snap_lock_files(struct keel_snap *snap, u32 timeout_ms)
+{
+	ktime_t end = ktime_add_ms(ktime_get(), timeout_ms);
+	unsigned int n = 0;
+
+	while (n < snap->nr_files) {
+		if (inode_trylock(file_inode(snap->files[n]->file))) {
+			n++;
+			continue;
+		}
+		keel_snap_unlock_files(snap, n);
+		n = 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (ktime_after(ktime_get(), end))
+			return -EBUSY;
+		usleep_range(50, 100);
+	}
+	return 0;
+}
+
+/*
+ * Close out one folio: wait for whoever is about to map it, take the mapping
+ * away again, note if something else holds it. Return: false if the folio has
+ * left the file and its index must be looked at again.
+ */
+static bool keel_snap_close_folio(struct keel_snap_file *sf,
+				  struct folio *folio, u64 *held)
+{
+	struct address_space *mapping = sf->file->f_mapping;
+	long nr = folio_nr_pages(folio);
+	struct keel_snap *snap = sf->snap;
+	bool ours;
+
+	folio_lock(folio);
+	ours = folio->mapping == mapping;
+	if (!ours)
+		goto unlock;
+	if (folio_mapped(folio))
+		unmap_mapping_pages(mapping, folio->index, nr, false);
+
+	/* The page cache has a reference a page, the walk one. */
+	if (folio_ref_count(folio) > nr + 1) {
+		*held += nr;
+		if (snap->nr_held < snap->max_held) {
+			snap->held[snap->nr_held].sf = sf;
+			snap->held[snap->nr_held].pgoff = folio->index;
+			snap->held[snap->nr_held++].nr = nr;
+		}
+	}
+unlock:
+	folio_unlock(folio);
+	return ours;
+}
+
+/* Look at every folio of a file once. Return: pages present. */
+static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
+{
+	XA_STATE(xas, &sf->file->f_mapping->i_pages, 0);
+	unsigned int seen = 0;
+	struct folio *folio;
+	u64 pages = 0;
+
+	if (!sf->nr)
+		return 0;
+
+	rcu_read_lock();
+	xas_for_each(&xas, folio, sf->nr - 1) {
+		pgoff_t pgoff;
+		bool done;
+
+		if (xas_retry(&xas, folio) || xa_is_value(folio))
+			continue;
+		if (!(++seen % 4096)) {
+			xas_pause(&xas);
+			cond_resched_rcu();
+		}
+		if (likely(!folio_test_locked(folio) && !folio_mapped(folio) &&
+			   folio_ref_count(folio) <= folio_nr_pages(folio))) {
+			pages += folio_nr_pages(folio);
+			continue;
+		}
+
+		if (!folio_try_get(folio)) {
+			xas_reset(&xas);
+			continue;
+		}
+		if (unlikely(folio != xas_reload(&xas))) {
+			folio_put(folio);
+			xas_reset(&xas);
+			continue;
+		}
+		pgoff = folio->index;
+		xas_pause(&xas);
+		rcu_read_unlock();
+
+		done = keel_snap_close_folio(sf, folio, held);
+		if (done)
+			pages += folio_nr_pages(folio);
+		folio_put(folio);
+
+		rcu_read_lock();
+		if (!done)
+			xas_set(&xas, pgoff);
+	}
+	rcu_read_unlock();
+	return pages;
+}
+
+/* Save what was found held. Nobody else can: the gate is shut. */
+static void keel_snap_save_held(struct keel_snap *snap)
+{
+	size_t i;
+
+	for (i = 0; i < snap->nr_held; i++) {
+		struct keel_snap_held *held = &snap->held[i];
+		struct address_space *mapping = held->sf->file->f_mapping;
+		pgoff_t pgoff = held->pgoff, end = pgoff + held->nr;
+
+		while (pgoff < end) {
+			struct folio *folio = keel_filemap_get_folio(mapping, pgoff);
+
+			if (!folio) {
+				pgoff++;
+				continue;
+			}
+			folio_lock(folio);
+			/* It may have been migrated or split since the walk. */
+			if (folio->mapping == mapping) {
+				pgoff = folio->index + folio_nr_pages(folio);
+				WARN_ON_ONCE(keel_snap_save(held->sf, folio,
+							    folio->index, pgoff,
+							    &snap->eager_pages));
+			}
+			folio_unlock(folio);
+			folio_put(folio);
+		}
+	}
+}
+
+/* With the files locked: shut, unmap, walk, save, open. */
+static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *arg)
+{
+	u64 start, unmapped, walked, pages = 0, held = 0;
+	bool refuse;
+	unsigned int i;
+
+	snap->nr_held = 0;
+	start = ktime_get_ns();
+	/* Store the state, then load the folios' lock bits: see touch. */
+	xchg(&snap->phase, KEEL_PHASE_SHUT);
+	for (i = 0; i < snap->nr_files; i++)
+		unmap_mapping_range(snap->files[i]->file->f_mapping, 0, 0, 0);
+	unmapped = ktime_get_ns();
+	for (i = 0; i < snap->nr_files; i++)
+		pages += keel_snap_walk_file(snap->files[i], &held);
+	walked = ktime_get_ns();
+	arg->time_ns = ktime_get_real_ns();
+
+	refuse = held > snap->pinned_max;
+	if (!refuse) {
+		snap->pages = pages;
+		keel_snap_save_held(snap);
+	}
+	smp_store_release(&snap->phase,
+			  refuse ? KEEL_PHASE_PREPARED : KEEL_PHASE_ARMED);
+	wake_up_all(&snap->gate_wq);
+
+	arg->gate_ns = ktime_get_ns() - start;
+	arg->unmap_ns = unmapped - start;
+	arg->walk_ns = walked - unmapped;
+	arg->pages = pages;
+	arg->pinned = held;
+	snap->arm_ns = arg->gate_ns;
+	return refuse ? -ETOOMANYREFS : 0;
+}
+
+/**
+ * keel_snap_arm - KEEL_SNAP_ARM
+ * @snap: a prepared snapshot
+ * @arg: from user space; the outputs are set, also with -ETOOMANYREFS
+ *
+ * Context: may sleep. Not while the gate is shut, but for folio locks.
+ * Return: 0, or an errno of uapi/linux/keel.h. After an error the snapshot is
+ *	prepared as before.
+ */
+int keel_snap_arm(struct keel_snap *snap, struct keel_snap_arm *arg)
+{
+	unsigned int i;
+	int err;
+
+	if (arg->reserved || arg->timeout_ms > KEEL_SNAP_STALL_MAX)
+		return -EINVAL;
+
+	mutex_lock(&snap->lock);
+	err = -EPROTO;
+	if (snap->phase != KEEL_PHASE_PREPARED) {
+		if (snap->phase == KEEL_PHASE_ABORTED)
+			err = -ECANCELED;
+		goto unlock;
+	}
+	err = keel_snap_lock_files(snap, arg->timeout_ms ?: 1000);
+	if (err)
+		goto unlock;
+
+	/* The sizes cannot change now. */
+	for (i = 0; i < snap->nr_files && !err; i++) {
+		struct keel_snap_file *sf = snap->files[i];
+
+		sf->bytes = i_size_read(file_inode(sf->file));
+		sf->nr = keel_snap_file_pages(sf);
+		err = keel_snap_file_room(sf, sf->nr);
+	}
+	if (!err)
+		err = keel_snap_arm_locked(snap, arg);
+	keel_snap_unlock_files(snap, snap->nr_files);
+unlock:
+	mutex_unlock(&snap->lock);
+	trace_keel_snap_arm(snap->id, arg->pages, arg->gate_ns, arg->unmap_ns,
+			    arg->walk_ns, arg->pinned, err);
+	if (!err)
+		keel_snap_notify(snap);
+	return err;
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Live snapshots: handing out what was saved.
+ *
+ * First the queue that faults fill, then a sweep over the files in order. All
+ * of it runs in the process that drains; it holds no lock that a fault needs,
+ * but for the lock of the folio it copies from, a few pages at a time.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "snapshot/snap.h"
+#include "compat/compat.h"
+
+/* Pages copied under one hold of a folio's lock. */
+#define KEEL_SWEEP_PIECE	32
+
+/* Records on their way to user space. */
+#define KEEL_FETCH_BUF		128
+
+struct keel_fetch {
+	struct keel_snap *snap;
+	struct keel_snap_rec __user *dst;
+	u32 room;
+	u32 done;
+	u32 nr_buf;
+	struct keel_snap_rec buf[KEEL_FETCH_BUF];
+};
+
+static int keel_fetch_flush(struct keel_fetch *f)
+{
+	if (copy_to_user(f->dst + f->done, f->buf,
+			 f->nr_buf * sizeof(f->buf[0])))
+		return -EFAULT;
+	f->done += f->nr_buf;
+	f->nr_buf = 0;
+	return 0;
+}
+
+static bool keel_fetch_full(struct keel_fetch *f)
+{
+	return f->done + f->nr_buf >= f->room;
+}
+
+/* Hand out a slot that holds a page. */
+static int keel_fetch_add(struct keel_fetch *f, struct keel_slot *slot)
+{
+	struct keel_snap_rec *rec = &f->buf[f->nr_buf++];
+
+	slot->out = true;
+	rec->pgoff = slot->pgoff;
+	rec->file = slot->sf->index;
+	rec->slot = slot->id;
+	return f->nr_buf == KEEL_FETCH_BUF ? keel_fetch_flush(f) : 0;
+}
+
+static bool keel_page_is_zero(struct page *page)
+{
+	void *p = kmap_local_page(page);
+	bool zero = !memchr_inv(p, 0, PAGE_SIZE);
+
+	kunmap_local(p);
+	return zero;
+}
+
+static bool keel_snap_has_queue(struct keel_snap *snap)
+{
+	return snap->pending || !llist_empty(&snap->queue);
+}
+
+static int keel_fetch_queue(struct keel_fetch *f)
+{
+	struct keel_snap *snap = f->snap;
+	struct keel_slot *zero = NULL;
+	int err = 0;
+
+	while (!err && !keel_fetch_full(f)) {
+		struct keel_slot *slot;
+
+		if (!snap->pending) {
+			snap->pending = llist_reverse_order(
+						llist_del_all(&snap->queue));
+			if (!snap->pending)
+				break;
+		}
+		slot = llist_entry(snap->pending, struct keel_slot, node);
+		snap->pending = snap->pending->next;
+		atomic_long_dec(&snap->queued);
+
+		if (keel_page_is_zero(slot->page)) {
+			slot->next = zero;
+			zero = slot;
+			atomic64_inc(&snap->zero_pages);
+		} else {
+			err = keel_fetch_add(f, slot);
+		}
+		cond_resched();
+	}
+	keel_pool_give(snap->pool, zero);
+	return err;
+}
+
+/*
+ * Save pages [first, end) of a locked folio straight into records. Return: the
+ * index reached, short of @end if slots or records ran out; *err for EFAULT.
+ */
+static pgoff_t keel_sweep_pages(struct keel_fetch *f, struct keel_snap_file *sf,
+				struct folio *folio, pgoff_t first, pgoff_t end,
+				int *err)
+{
+	struct keel_snap *snap = f->snap;
+
+	for (; first < end && !*err; first++) {
+		struct page *page = folio_file_page(folio, first);
+		struct keel_slot *slot;
+
+		if (test_bit(first, sf->saved))
+			continue;
+		if (keel_page_is_zero(page)) {
+			atomic64_inc(&snap->zero_pages);
+			atomic64_inc(&snap->swept_pages);
+			set_bit(first, sf->saved);
+			continue;
+		}
+		if (keel_fetch_full(f))
+			break;
+		slot = keel_pool_take(snap->pool, 1, KEEL_SNAP_RESERVE);
+		if (!slot)
+			break;
+		copy_highpage(slot->page, page);
+		slot->sf = sf;
+		slot->pgoff = first;
+		atomic64_inc(&snap->swept_pages);
+		set_bit(first, sf->saved);
+		*err = keel_fetch_add(f, slot);
+	}
+	return first;
+}
+
+enum keel_sweep { KEEL_SWEEP_NEXT, KEEL_SWEEP_AGAIN, KEEL_SWEEP_STOP };
+
+/*
+ * One folio, from the file's cursor on. Return: go on with the next one; look
+ * the folios up again, because this one was migrated, split or removed; or
+ * stop, because records or slots ran out.
+ */
+static enum keel_sweep keel_sweep_folio(struct keel_fetch *f,
+					struct keel_snap_file *sf,
+					struct folio *folio, int *err)
+{
+	pgoff_t first = max(sf->cursor, folio->index);
+	pgoff_t last = min(folio_next_index(folio), sf->nr);
+	pgoff_t end;
+
+	while (first < last) {
+		end = min(first + KEEL_SWEEP_PIECE, last);
+		/* Saved by faults already: no need for the lock. */
+		if (find_next_zero_bit(sf->saved, end, first) == end) {
+			sf->cursor = first = end;
+			continue;
+		}
+
+		folio_lock(folio);
+		if (folio->mapping != sf->file->f_mapping ||
+		    !folio_contains(folio, first)) {
+			folio_unlock(folio);
+			return KEEL_SWEEP_AGAIN;
+		}
+		end = min(end, folio_next_index(folio));
+		sf->cursor = keel_sweep_pages(f, sf, folio, first, end, err);
+		folio_unlock(folio);
+		if (sf->cursor < end || *err)
+			return KEEL_SWEEP_STOP;
+		first = end;
+		cond_resched();
+	}
+	return KEEL_SWEEP_NEXT;
+}
+
+/* Return: whether the file is done. */
+static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
+			    int *err)
+{
+	struct address_space *mapping = sf->file->f_mapping;
+	enum keel_sweep go_on = KEEL_SWEEP_NEXT;
+	struct folio_batch fbatch;
+	unsigned int i;
+
+	folio_batch_init(&fbatch);
+	while (go_on != KEEL_SWEEP_STOP && sf->cursor < sf->nr) {
+		pgoff_t next = sf->cursor;
+
+		/*
+		 * An index with no folio was zero at the instant: whatever was
+		 * there and went away since was saved first.
+		 */
+		if (!filemap_get_folios(mapping, &next, sf->nr - 1, &fbatch)) {
+			sf->cursor = sf->nr;
+			break;
+		}
+		go_on = KEEL_SWEEP_NEXT;
+		for (i = 0; i < folio_batch_count(&fbatch) &&
+			    go_on == KEEL_SWEEP_NEXT; i++)
+			go_on = keel_sweep_folio(f, sf, fbatch.folios[i], err);
+		folio_batch_release(&fbatch);
+
+		if (keel_fetch_full(f) || fatal_signal_pending(current) ||
+		    keel_snap_phase(f->snap) != KEEL_PHASE_ARMED)
+			break;
+	}
+	return sf->cursor >= sf->nr;
+}
+
+static int keel_fetch_sweep(struct keel_fetch *f)
+{
+	struct keel_snap *snap = f->snap;
+	int err = 0;
+
+	while (!err && snap->cursor_file < snap->nr_files) {
+		if (!keel_sweep_file(f, snap->files[snap->cursor_file], &err))
+			break;
+		snap->cursor_file++;
+	}
+	return err;
+}
+
+static int keel_fetch_release(struct keel_snap *snap, u32 __user *src, u32 n)
+{
+	struct keel_slot *list = NULL, *slot;
+	int err = 0;
+	u32 id;
+
+	while (n-- && !err) {
+		if (get_user(id, src++)) {
+			err = -EFAULT;
+			break;
+		}
+		slot = keel_pool_slot(snap->pool, id);
+		if (!slot || !slot->out) {
+			err = -EINVAL;
+			break;
+		}
+		slot->out = false;
+		slot->next = list;
+		list = slot;
+		if (!(n % 1024))
+			cond_resched();
+	}
+	keel_pool_give(snap->pool, list);
+	return err;
+}
+
+static int keel_fetch_records(struct keel_snap *snap,
+			      struct keel_snap_fetch *arg)
+{
+	struct keel_fetch *f = kmalloc(sizeof(*f), GFP_KERNEL);
+	int err;
+
+	if (!f)
+		return -ENOMEM;
+	f->snap = snap;
+	f->dst = u64_to_user_ptr(arg->recs);
+	f->room = arg->nr_recs;
+	f->done = 0;
+	f->nr_buf = 0;
+
+	err = keel_fetch_queue(f);
+	if (!err && !keel_fetch_full(f))
+		err = keel_fetch_sweep(f);
+	if (!err && f->nr_buf)
+		err = keel_fetch_flush(f);
+	arg->nr_recs = f->done;
+	kfree(f);
+	return err;
+}
+
+/**
+ * keel_snap_fetch - KEEL_SNAP_FETCH
+ * @snap: an armed or complete snapshot
+ * @arg: from user space; the outputs are set
+ *
+ * Context: may sleep.
+ * Return: 0, or an errno of uapi/linux/keel.h. After -EFAULT records may be
+ *	lost, and the snapshot should be given up.
+ */
+int keel_snap_fetch(struct keel_snap *snap, struct keel_snap_fetch *arg)
+{
+	bool complete;
+	int phase, err;
+
+	if (arg->nr_recs > KEEL_SNAP_FETCH_MAX ||
+	    arg->nr_release > KEEL_POOL_SLOTS_MAX)
+		return -EINVAL;
+
+	err = mutex_lock_interruptible(&snap->fetch_lock);
+	if (err)
+		return err;
+	phase = keel_snap_phase(snap);
+	err = phase == KEEL_PHASE_ABORTED ? -ECANCELED : -EPROTO;
+	if (phase != KEEL_PHASE_ARMED && phase != KEEL_PHASE_COMPLETE)
+		goto unlock;
+
+	err = keel_fetch_release(snap, u64_to_user_ptr(arg->release),
+				 arg->nr_release);
+	if (err)
+		goto unlock;
+	err = keel_fetch_records(snap, arg);
+	if (err)
+		goto unlock;
+
+	/* In this order: a bit is set after its copy was queued. */
+	complete = snap->cursor_file == snap->nr_files;
+	smp_rmb();
+	complete = complete && !keel_snap_has_queue(snap);
+	if (complete && !arg->nr_recs)
+		keel_snap_complete(snap);
+
+	phase = keel_snap_phase(snap);
+	if (phase == KEEL_PHASE_ABORTED)
+		err = -ECANCELED;
+	arg->state = phase == KEEL_PHASE_COMPLETE ? KEEL_SNAP_COMPLETE :
+						    KEEL_SNAP_ARMED;
+	arg->queued = atomic_long_read(&snap->queued);
+unlock:
+	mutex_unlock(&snap->fetch_lock);
+	return err;
+}
