@@ -28,6 +28,28 @@ static const char *text_of(json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+/*
+ * QEMU's name of an image is a path, or "json:" and its options where a path
+ * would not say all, as with an overlay's overlay. To be freed; NULL if it is
+ * no local file.
+ */
+static char *plain_path(const char *file)
+{
+	json_t *opts, *o;
+	const char *path;
+	char *plain;
+
+	if (!file || strncmp(file, "json:", 5))
+		return file ? mkpath("%s", file) : NULL;
+	opts = json_loads(file + 5, 0, NULL);
+	for (o = opts; json_object_get(o, "file");)
+		o = json_object_get(o, "file");
+	path = text_of(o, "filename");
+	plain = path ? mkpath("%s", path) : NULL;
+	json_decref(opts);
+	return plain;
+}
+
 /* As the VMM means it. */
 static char *absolute(uint32_t pid, const char *file)
 {
@@ -50,13 +72,14 @@ static int add_disk(struct guest *g, json_t *block, json_t *inserted)
 	const char *node = text_of(inserted, "node-name");
 	const char *file = text_of(inserted, "file");
 	json_t *image = json_object_get(inserted, "image"), *chain;
-	char *path = NULL;
+	char *plain = plain_path(file), *path = NULL;
 	struct stat st;
 
 	if (device && !*device)
 		device = NULL;
-	if (file && strncmp(file, "json:", 5))
-		path = absolute(g->pid, file);
+	if (plain)
+		path = absolute(g->pid, plain);
+	free(plain);
 	if (!path || stat(path, &st) ||
 	    (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
 		bad("disk %s (%s) is not a local file, so it cannot be frozen; --no-disks leaves the disks alone",
@@ -66,8 +89,12 @@ static int add_disk(struct guest *g, json_t *block, json_t *inserted)
 	}
 	chain = json_array();
 	for (json_t *i = json_object_get(image, "backing-image"); i;
-	     i = json_object_get(i, "backing-image"))
-		json_array_append_new(chain, json_string(text_of(i, "filename")));
+	     i = json_object_get(i, "backing-image")) {
+		plain = plain_path(text_of(i, "filename"));
+		if (plain)
+			json_array_append_new(chain, json_string(plain));
+		free(plain);
+	}
 	json_array_append_new(g->disks,
 		json_pack("{ss* ss* ss ss sO so}", "device", device, "node",
 			  node, "file", path, "format",
