@@ -275,12 +275,10 @@ static int keelfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 
 static int keelfs_fill_super(struct super_block *sb, struct fs_context *fc)
 {
-	struct keelfs_sb *sbi = fc->s_fs_info;
+	/* The super block owns the options by now: kill_sb frees them. */
+	struct keelfs_sb *sbi = KEELFS_SB(sb);
 	struct inode *root;
 
-	/* From here on the super block owns the options: kill_sb frees them. */
-	sb->s_fs_info = sbi;
-	fc->s_fs_info = NULL;
 	atomic_inc(&keelfs_nr_mounts);
 
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
@@ -337,8 +335,7 @@ static void keelfs_kill_sb(struct super_block *sb)
 	struct keelfs_sb *sbi = KEELFS_SB(sb);
 
 	keel_kill_persistent_super(sb);
-	if (sbi)
-		atomic_dec(&keelfs_nr_mounts);
+	atomic_dec(&keelfs_nr_mounts);
 	kfree(sbi);
 }
 
