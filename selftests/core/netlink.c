@@ -165,6 +165,10 @@ TEST_F(nl, attributes_out_of_place)
 					n = knl_put(buf, n, KEEL_A_ID, &id, 4);
 				n = knl_put(buf, n, types[j], &id, 4);
 				ret = knl_talk(&self->nl, buf, n);
+				/* One policy for all: an id too many is let be. */
+				if (cmd == KEEL_CMD_HOST_GET &&
+				    (types[j] & NLA_TYPE_MASK) == KEEL_A_ID)
+					continue;
 				EXPECT_NE(0, ret)
 					TH_LOG("cmd %d accepts attribute %#x",
 					       cmd, types[j]);

@@ -557,7 +557,7 @@ static void vmm_killed(void)
 static void two_at_once(struct guest *a)
 {
 	struct keel_snap_create c = { .pool_bytes = 32 << 20,
-				      .pinned_max = 1024 };
+				      .pinned_max = 1024 }, d = c;
 	struct ksnap s = {}, t = {};
 	struct levels was;
 	struct guest b;
@@ -566,7 +566,7 @@ static void two_at_once(struct guest *a)
 
 	look(&was);
 	guest_start(&b, "second");
-	ret = begin(&s, a, &c) ?: begin(&t, &b, &c) ?: arm(&s) ?: arm(&t) ?:
+	ret = begin(&s, a, &c) ?: begin(&t, &b, &d) ?: arm(&s) ?: arm(&t) ?:
 	      ksnap_drain(&t, 512, 0) ?: ksnap_drain(&s, 512, 0);
 	if (ret)
 		ksft_print_msg("%s %s %s\n", strerror(-ret), s.why, t.why);
