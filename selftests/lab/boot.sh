@@ -262,7 +262,7 @@ boot_prepare() {
 	boot_add_share ks /ks readonly=on
 	boot_add_share guest /mnt readonly=on
 	boot_add_share log /log
-	boot_qemu+=(-append "console=ttyS0 quiet panic=-1 oops=panic panic_on_warn=1 nokaslr mitigations=off tsc=reliable no_timer_check intel_iommu=on iommu=pt net.ifnames=0 systemd.unified_cgroup_hierarchy=1$boot_append")
+	boot_qemu+=(-append "console=ttyS0 earlyprintk=ttyS0 panic=-1 oops=panic panic_on_warn=1 nokaslr mitigations=off tsc=reliable no_timer_check intel_iommu=on iommu=pt net.ifnames=0 systemd.unified_cgroup_hierarchy=1$boot_append")
 	if [ $boot_shell = 1 ]; then
 		boot_qemu+=(-chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty)
 	else
@@ -278,8 +278,44 @@ boot_prepare() {
 boot_qemu_start() {
 	in_root "$cache/root-trixie" "$boot_modules:usr/lib/modules" "$boot_dir:work" \
 		"$cache/src:ks" "$cache/guest:mnt" "$boot_log:log" -- \
+		sh -c 'echo $$ >/work/pid; exec "$@"' qemu \
 		timeout --foreground -k 5 "$boot_timeout" \
 		setpriv --pdeathsig KILL qemu-system-x86_64 "${boot_qemu[@]}"
+}
+
+# Under TCG a boot now and then stops dead before its first line.
+# No command has run then, so the host is started again, and that is told.
+boot_watch() {
+	local limit=60 start=$SECONDS
+	[ "$boot_target" != debug ] || limit=200
+	until [ -e "$boot_log/started" ] || [ -e "$boot_dir/ended" ]; do
+		sleep 0.2
+		[ $((SECONDS - start)) -lt "$limit" ] && continue
+		say "the host is not up after $limit s: starting it again (see console.log.hung)"
+		cp "$boot_log/console.log" "$boot_log/console.log.hung"
+		touch "$boot_dir/again"
+		kill "$(cat "$boot_dir/pid")"
+		return
+	done
+}
+
+boot_qemu_run() {
+	local watch status
+	for _ in 1 2 3; do
+		status=0
+		rm -f "$boot_dir"/{again,ended}
+		boot_watch >/dev/null &
+		watch=$!
+		if [ $boot_shell = 1 ]; then
+			boot_qemu_start 2>"$boot_log/qemu.log" || status=$?
+		else
+			boot_qemu_start </dev/null >"$boot_log/qemu.log" 2>&1 || status=$?
+		fi
+		touch "$boot_dir/ended"
+		wait "$watch" || true
+		[ -e "$boot_dir/again" ] || break
+	done
+	return $status
 }
 
 # Say what went wrong, with the lines that show it; the verdict is the status.
@@ -314,7 +350,7 @@ boot_run() {
 	if [ $boot_shell = 1 ]; then
 		say "booting; leave with exit (logs in $boot_log)"
 		[ ! -t 0 ] || stty raw -echo
-		boot_qemu_start 2>"$boot_log/qemu.log" || qemu_status=$?
+		boot_qemu_run || qemu_status=$?
 		[ ! -t 0 ] || stty sane
 	else
 		tee "$boot_log/stdout" <"$boot_dir/stdout" &
@@ -323,7 +359,7 @@ boot_run() {
 		err=$!
 		# Held open here too, so that the readers see an end whatever happens.
 		exec {hold1}<>"$boot_dir/stdout" {hold2}<>"$boot_dir/stderr"
-		boot_qemu_start </dev/null >"$boot_log/qemu.log" 2>&1 || qemu_status=$?
+		boot_qemu_run || qemu_status=$?
 		exec {hold1}>&- {hold2}>&-
 		wait "$out" "$err" || true
 	fi
