@@ -383,6 +383,14 @@ static int on_event(struct nl_msg *msg, void *arg)
 	return NL_STOP;
 }
 
+/* Events answer nothing: their sequence numbers are not ours. */
+static int any_sequence(struct nl_msg *msg, void *arg)
+{
+	(void)msg;
+	(void)arg;
+	return NL_OK;
+}
+
 /**
  * keel_events_next() - wait for an event
  * @keel: a subscribed connection
@@ -400,7 +408,7 @@ int keel_events_next(struct keel *keel, struct keel_event *event)
 	if (!cb)
 		return fail(keel, -ENOMEM, NULL);
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, &slot);
-	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, NULL, NULL);
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, any_sequence, NULL);
 	while (slot.err == -EAGAIN) {
 		err = nl_recvmsgs(keel->sock, cb);
 		if (err < 0)
