@@ -143,7 +143,9 @@ struct folio *keelfs_folio_lock(struct inode *inode, pgoff_t pgoff,
 
 /*
  * Wait until the gate opens or a buffer is free, without the mmap lock if the
- * fault may be retried. Return: VM_FAULT_RETRY, or 0 to try again at once.
+ * fault may be retried, be it for the first time or not: the VMM must be able
+ * to change its mappings meanwhile. Return: VM_FAULT_RETRY, or 0 to try again
+ * at once.
  */
 static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 {
@@ -151,8 +153,7 @@ static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 	struct keel_snap_file *sf;
 	int srcu;
 
-	if (fault_flag_allow_retry_first(vmf->flags) &&
-	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 
 	/* The SRCU section keeps the snapshot, which keeps the inode. */
@@ -160,7 +161,7 @@ static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
 	if (!sf) {
 		ret = 0;
-	} else if (fault_flag_allow_retry_first(vmf->flags)) {
+	} else if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
 		/* After this neither the fault nor its VMA may be looked at. */
 		keel_release_fault_lock(vmf);
 		keel_snap_file_wait(sf);

@@ -267,13 +267,18 @@ static void keel_snap_abort_work(struct work_struct *work)
  * When this returns no guest meets the snapshot any more.
  *
  * Context: may sleep; waits for an arm under way.
- * Return: 0, or -EALREADY if it is complete or aborted.
+ * Return: 0, -EALREADY if it is complete or aborted, -EPROTO if it was not
+ *	created.
  */
 int keel_snap_abort(struct keel_snap *snap, int reason)
 {
 	int phase, err = 0;
 
 	mutex_lock(&snap->lock);
+	if (!snap->id) {
+		mutex_unlock(&snap->lock);
+		return -EPROTO;
+	}
 	do {
 		phase = keel_snap_phase(snap);
 		if (phase == KEEL_PHASE_COMPLETE || phase == KEEL_PHASE_ABORTED) {

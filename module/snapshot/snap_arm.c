@@ -185,6 +185,17 @@ unlock:
 	return ours;
 }
 
+/* Nobody maps it, is about to, or holds it. May be of another file by now. */
+static bool keel_snap_folio_quiet(struct folio *folio)
+{
+	if (folio_test_locked(folio))
+		return false;
+	/* Its lock was dropped after it was mapped. */
+	smp_rmb();
+	return !folio_mapped(folio) &&
+	       folio_ref_count(folio) <= folio_nr_pages(folio);
+}
+
 /* Look at every folio of a file once. Return: pages present. */
 static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
 {
@@ -207,8 +218,7 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
 			xas_pause(&xas);
 			cond_resched_rcu();
 		}
-		if (likely(!folio_test_locked(folio) && !folio_mapped(folio) &&
-			   folio_ref_count(folio) <= folio_nr_pages(folio))) {
+		if (likely(keel_snap_folio_quiet(folio))) {
 			pages += folio_nr_pages(folio);
 			continue;
 		}

@@ -223,6 +223,32 @@ int keel_snap_wait(struct inode *inode)
 	return ret;
 }
 
+/* Narrow [*start, *end] to saved pages around @pgoff. Return: any left? */
+static bool keel_snap_saved_run(struct keel_snap_file *sf, pgoff_t pgoff,
+				pgoff_t *start, pgoff_t *end)
+{
+	pgoff_t first = pgoff, last = pgoff;
+
+	if (pgoff >= sf->nr || !test_bit(pgoff, sf->saved))
+		return false;
+	while (first > *start && test_bit(first - 1, sf->saved))
+		first--;
+	while (last < *end && last + 1 < sf->nr && test_bit(last + 1, sf->saved))
+		last++;
+	*start = first;
+	*end = last;
+	return true;
+}
+
+/* filemap_map_pages() may map all of a 2 MiB folio, whatever was asked for. */
+static bool keel_snap_saved_huge(struct keel_snap_file *sf, pgoff_t pgoff)
+{
+	pgoff_t first = round_down(pgoff, KEEL_SNAP_RESERVE);
+	pgoff_t end = min_t(pgoff_t, first + KEEL_SNAP_RESERVE, sf->nr);
+
+	return find_next_zero_bit(sf->saved, end, first) >= end;
+}
+
 /**
  * keel_snap_saved - which pages around a fault may be mapped without a look
  * @inode: keelfs file
@@ -237,7 +263,6 @@ bool keel_snap_saved(struct inode *inode, pgoff_t pgoff, pgoff_t *start,
 		     pgoff_t *end)
 {
 	struct keel_snap_file *sf;
-	pgoff_t first, last;
 	bool ret = true;
 	int srcu;
 
@@ -250,27 +275,18 @@ bool keel_snap_saved(struct inode *inode, pgoff_t pgoff, pgoff_t *start,
 		goto unlock;
 	switch (keel_snap_phase(sf->snap)) {
 	case KEEL_PHASE_ARMED:
+		/* Bits are never cleared: what is seen saved stays so. */
+		ret = keel_snap_saved_run(sf, pgoff, start, end);
+		if (ret && KEELFS_SB(inode->i_sb)->huge)
+			ret = keel_snap_saved_huge(sf, pgoff);
 		break;
 	case KEEL_PHASE_PREPARED:
 	case KEEL_PHASE_SHUT:
 		ret = false;
-		goto unlock;
+		break;
 	default:
-		goto unlock;
+		break;
 	}
-
-	/* Bits are never cleared, so what is seen saved stays so. */
-	ret = pgoff < sf->nr && test_bit(pgoff, sf->saved);
-	if (!ret)
-		goto unlock;
-	for (first = pgoff; first > *start; first--)
-		if (!test_bit(first - 1, sf->saved))
-			break;
-	for (last = pgoff; last < *end && last + 1 < sf->nr; last++)
-		if (!test_bit(last + 1, sf->saved))
-			break;
-	*start = first;
-	*end = last;
 unlock:
 	srcu_read_unlock(&keel_snap_srcu, srcu);
 	return ret;
