@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -403,7 +404,7 @@ static int one_snapshot(struct churn *c, struct ksnap *s, int i,
 	char why[160];
 	int f, j, ret, nr;
 
-	ret = ksnap_open_default(s, 32 << 20);
+	ret = ksnap_open_default(s, 24 << 20);
 	if (ret) {
 		*s = old;
 		return ret;
@@ -509,9 +510,11 @@ static void variant(const char *what, const char *opts, bool have_vcpus)
 		world_add_writer(&c.world, BY_VCPU);
 	for (j = 0; j < ARRAY_SIZE(writers); j++)
 		world_add_writer(&c.world, writers[j]);
+	setpriority(PRIO_PROCESS, 0, 0);	/* threads inherit it */
 	if (world_start(&c.world))
 		ksft_exit_fail_msg("%s\n", c.world.why);
 	start_churners(&c);
+	kt_go_first();
 	for (i = 0; i < count && !err; i++)
 		err = one_snapshot(&c, &s, i, &t) || world_alive(&c.world);
 	stop_churners(&c);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -157,7 +158,7 @@ static int one_snapshot(struct world *w, struct ksnap *s, int i,
 	bool ask_newer = i % 8 == 1 && !small;
 	int f, ret, nr;
 
-	ret = ksnap_open_default(s, small ? KEEL_SNAP_POOL_MIN : 32 << 20);
+	ret = ksnap_open_default(s, small ? KEEL_SNAP_POOL_MIN : 4 * size);
 	if (ret) {
 		*s = old;
 		ksft_print_msg("CREATE: %s\n", strerror(-ret));
@@ -312,8 +313,10 @@ static void variant(const char *what, const char *opts)
 	if (world_create(&w, dir, FILES, size, 0))
 		ksft_exit_fail_msg("%s\n", w.why);
 	add_writers(&w);
+	setpriority(PRIO_PROCESS, 0, 0);	/* threads inherit it */
 	if (world_start(&w) || wait_rounds(&w, 2, 60))
 		ksft_exit_fail_msg("%s\n", w.why);
+	kt_go_first();
 	for (i = 0; i < count && !err; i++)
 		err = one_snapshot(&w, &s, i, &t) || world_alive(&w);
 	if (!err)

@@ -3,7 +3,9 @@
  * With no snapshot, keelfs costs a guest nothing: the same guest, touching the
  * same pages, takes as many host faults and KVM exits as on a memfd with the
  * same page size. Counted, not timed; equal means equal. Exits for interrupts
- * of the host (the tick) are no matter of memory and are left out.
+ * of the host (the tick) are no matter of memory and are left out. Automatic
+ * NUMA balancing takes mappings away when its clock says so, from either; it is
+ * off meanwhile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +22,7 @@
 #include "tinyvmm.h"
 
 #define SIZE		((size_t)32 << 20)
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
 #define SHMEM_HUGE	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
 enum count { FAULTS, EXITS, NPT_TAKEN, NPT_FIXED, NR_COUNTS };
@@ -162,7 +165,7 @@ static void compare(const char *what, const char *opts, bool huge)
 
 int main(void)
 {
-	char old[128] = "";
+	char old[128] = "", balancing[16] = "";
 	const char *why;
 	char *word;
 
@@ -174,6 +177,8 @@ int main(void)
 		ksft_exit_skip("%s\n", why);
 	ksft_set_plan(2 * (NR_STEPS + 1));
 	kt_read_file(SHMEM_HUGE, old, sizeof(old));
+	kt_read_file(BALANCING, balancing, sizeof(balancing));
+	kt_write_file(BALANCING, "0");
 	kt_write_file(SHMEM_HUGE, "never");
 	compare("4 KiB", "huge=never", false);
 	kt_write_file(SHMEM_HUGE, "advise");
@@ -183,5 +188,6 @@ int main(void)
 		*strchr(word, ']') = '\0';
 		kt_write_file(SHMEM_HUGE, word + 1);
 	}
+	kt_write_file(BALANCING, balancing);
 	ksft_finished();
 }

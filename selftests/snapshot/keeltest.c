@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,9 +88,28 @@ int ksnap_add(struct ksnap *s, int fd, size_t room)
 	return 0;
 }
 
+static int map_pool(struct ksnap *s)
+{
+	void *p;
+
+	if (s->pool)
+		return 0;
+	p = mmap(NULL, s->pool_bytes, PROT_READ, MAP_SHARED, s->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	s->pool = p;
+	return 0;
+}
+
+/*
+ * The pool is mapped before anything is armed: a fault that waits for a slot
+ * may hold the mmap lock of its process, which may be this one.
+ */
 int ksnap_prepare(struct ksnap *s)
 {
-	return kioctl(s->fd, KEEL_SNAP_PREPARE, NULL);
+	int ret = map_pool(s);
+
+	return ret ?: kioctl(s->fd, KEEL_SNAP_PREPARE, NULL);
 }
 
 int ksnap_arm(struct ksnap *s, struct keel_snap_arm *arm)
@@ -104,19 +124,6 @@ int ksnap_arm(struct ksnap *s, struct keel_snap_arm *arm)
 	arm->nr_bytes = s->nr_files;
 	ret = kioctl(s->fd, KEEL_SNAP_ARM, arm);
 	return ret;
-}
-
-static int map_pool(struct ksnap *s)
-{
-	void *p;
-
-	if (s->pool)
-		return 0;
-	p = mmap(NULL, s->pool_bytes, PROT_READ, MAP_SHARED, s->fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	s->pool = p;
-	return 0;
 }
 
 static int broken(struct ksnap *s, const struct keel_snap_rec *r,
@@ -168,9 +175,6 @@ int ksnap_fetch(struct ksnap *s, uint32_t max, uint32_t *state)
 	uint32_t i;
 	int ret;
 
-	ret = map_pool(s);
-	if (ret)
-		return ret;
 	f.recs = (uintptr_t)s->recs;
 	f.nr_recs = max && max < RECS_MAX ? max : RECS_MAX;
 	f.release = (uintptr_t)s->release;
@@ -418,4 +422,9 @@ int kt_nr_nodes(void)
 			 n);
 	while (!access(path, F_OK) && ++n);
 	return n ?: 1;
+}
+
+void kt_go_first(void)
+{
+	setpriority(PRIO_PROCESS, 0, -20);
 }

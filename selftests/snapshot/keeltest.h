@@ -93,6 +93,8 @@ int kt_write_file(const char *path, const char *text);
 /* A number from a file, or -1. */
 long long kt_read_number(const char *path);
 int kt_nr_nodes(void);
+/* Let this thread run before the writers, of which there are many a CPU. */
+void kt_go_first(void);
 
 /* Bare generic netlink. */
 struct knl {
