@@ -27,12 +27,19 @@ struct keel_vm_scan {
 	const void *want;	/* only this one, if not NULL */
 };
 
+/* KVM gives its files to the vendor module, so that it stays. */
+static const char * const keel_kvm_modules[] = { "kvm", "kvm_amd", "kvm_intel" };
+
 static bool keel_file_of_kvm(const struct file *file)
 {
 	const struct module *owner = file->f_op->owner;
 
-	return file->f_path.dentry->d_sb->s_magic == ANON_INODE_FS_MAGIC &&
-	       (!owner || !strcmp(owner->name, "kvm"));
+	if (file->f_path.dentry->d_sb->s_magic != ANON_INODE_FS_MAGIC)
+		return false;
+	/* No owner: built in, as KVM may be. */
+	return !owner || match_string(keel_kvm_modules,
+				      ARRAY_SIZE(keel_kvm_modules),
+				      owner->name) >= 0;
 }
 
 /* The VM behind an open file, NULL if it is not one of KVM's. */

@@ -164,8 +164,8 @@ static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 	} else if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
 		/* After this neither the fault nor its VMA may be looked at. */
 		keel_release_fault_lock(vmf);
-		keel_snap_file_wait(sf);
-	} else if (keel_snap_file_wait(sf)) {
+		keel_snap_file_wait(sf, false);
+	} else if (keel_snap_file_wait(sf, true)) {
 		ret = VM_FAULT_SIGBUS;	/* a fatal signal is pending */
 	} else {
 		ret = 0;

@@ -92,7 +92,7 @@ struct keel_snap_held {
  * @stall_ms: longest wait for a slot
  * @pinned_max: pages that may be saved while the gate is shut
  * @vm: registry id, for show
- * @pid: thread group that opened it
+ * @pid: thread group that opened it, later the one that drains it
  * @files: the files
  * @nr_files: how many
  * @attached: the files point at their parts, under @lock
@@ -183,7 +183,7 @@ int keel_snap_arm(struct keel_snap *snap, struct keel_snap_arm *arg);
 int keel_snap_save(struct keel_snap_file *sf, struct folio *folio, pgoff_t first,
 		   pgoff_t end, atomic64_t *counter);
 int __keel_snap_touch(struct inode *inode, struct folio *folio, bool fresh);
-int keel_snap_file_wait(struct keel_snap_file *sf);
+int keel_snap_file_wait(struct keel_snap_file *sf, bool locked);
 int keel_snap_wait(struct inode *inode);
 bool keel_snap_saved(struct inode *inode, pgoff_t pgoff, pgoff_t *start,
 		     pgoff_t *end);

@@ -123,9 +123,14 @@ static int keel_ioctl_stat(struct keel_snap *snap, union keel_snap_arg *arg)
 	return 0;
 }
 
-static int keel_ioctl_abort(struct keel_snap *snap, union keel_snap_arg *arg)
+/* Its argument is a value. */
+static int keel_ioctl_abort(struct keel_snap *snap, unsigned long reason)
 {
-	return keel_snap_abort(snap, KEEL_REASON_REQUESTED);
+	if (!reason)
+		reason = KEEL_REASON_REQUESTED;
+	if (reason != KEEL_REASON_REQUESTED && reason != KEEL_REASON_DRAIN)
+		return -EINVAL;
+	return keel_snap_abort(snap, reason);
 }
 
 static const struct {
@@ -143,7 +148,6 @@ static const struct {
 				       sizeof(struct keel_snap_fetch) },
 	[_IOC_NR(KEEL_SNAP_STAT)] = { keel_ioctl_stat,
 				      sizeof(struct keel_snap_stat) },
-	[_IOC_NR(KEEL_SNAP_ABORT)] = { keel_ioctl_abort, 0 },
 };
 
 static long keel_snap_dev_ioctl(struct file *file, unsigned int cmd,
@@ -156,6 +160,8 @@ static long keel_snap_dev_ioctl(struct file *file, unsigned int cmd,
 	u32 usize;
 	long err;
 
+	if (cmd == KEEL_SNAP_ABORT)
+		return keel_ioctl_abort(file->private_data, uarg);
 	if (nr >= ARRAY_SIZE(keel_snap_ioctls) || cmd != _IO(KEEL_IOC, nr))
 		return -ENOTTY;
 

@@ -302,6 +302,7 @@ int keel_snap_fetch(struct keel_snap *snap, struct keel_snap_fetch *arg)
 	if (phase != KEEL_PHASE_ARMED && phase != KEEL_PHASE_COMPLETE)
 		goto unlock;
 
+	WRITE_ONCE(snap->pid, task_tgid_nr(current));
 	err = keel_fetch_release(snap, u64_to_user_ptr(arg->release),
 				 arg->nr_release);
 	if (err)

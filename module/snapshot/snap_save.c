@@ -168,27 +168,33 @@ static bool keel_snap_has_slots(struct keel_snap *snap)
 /**
  * keel_snap_file_wait - wait for what made keel_snap_touch() say -EAGAIN
  * @sf: the file's part in the snapshot
+ * @locked: the caller holds the mmap lock, and cannot drop it
  *
  * For the gate, which opens when the arm is done; or for a free slot. That
  * wait is bounded: after stall_ms it is the snapshot that goes, not the guest.
+ * Who cannot drop the mmap lock would keep the VMM from changing its mappings
+ * meanwhile; few such faults exist (ptrace, /proc/PID/mem), so they are given
+ * memory beyond the pool if there is any.
  *
  * Context: sleeps, killable; keel_snap_srcu held for reading, folio lock not.
  * Return: 0 to try again, -EINTR if a fatal signal is pending.
  */
-int keel_snap_file_wait(struct keel_snap_file *sf)
+int keel_snap_file_wait(struct keel_snap_file *sf, bool locked)
 {
 	struct keel_snap *snap = sf->snap;
 	u64 start = ktime_get_ns();
 	long left;
 
-	if (wait_event_killable(snap->gate_wq,
-				keel_snap_phase(snap) != KEEL_PHASE_SHUT))
-		return -EINTR;
-	if (keel_snap_phase(snap) != KEEL_PHASE_ARMED)
+	if (keel_snap_phase(snap) == KEEL_PHASE_SHUT)
+		return wait_event_killable(snap->gate_wq,
+			keel_snap_phase(snap) != KEEL_PHASE_SHUT) ? -EINTR : 0;
+	if (keel_snap_has_slots(snap))
+		return 0;
+	if (locked && !keel_pool_grow(snap->pool, KEEL_SNAP_RESERVE))
 		return 0;
 
 	/*
-	 * Others may be quicker to take what came free, and this comes round
+	 * Others may be quicker to take what comes free, and this is called
 	 * again; that is progress of the snapshot, so it ends.
 	 */
 	left = wait_event_killable_timeout(snap->pool->wq,
@@ -218,7 +224,7 @@ int keel_snap_wait(struct inode *inode)
 	srcu = srcu_read_lock(&keel_snap_srcu);
 	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
 	if (sf)
-		ret = keel_snap_file_wait(sf);
+		ret = keel_snap_file_wait(sf, false);
 	srcu_read_unlock(&keel_snap_srcu, srcu);
 	return ret;
 }

@@ -13,7 +13,10 @@
  *	close()			ends it; before completion that is an abort
  *
  * A saved page lies in a slot of the pool. mmap() of the descriptor, read-only
- * and shared, at offset 0 shows the pool; slot n is at n * KEEL_PAGE_SIZE.
+ * and shared, at offset 0 shows the pool; slot n is at n * KEEL_PAGE_SIZE. A
+ * pool may grow while it is armed (KEEL_OVERFLOW_SPILL, and faults that cannot
+ * wait): new slots have higher numbers. A mapping of KEEL_SNAP_POOL_MAX bytes
+ * reaches all there can be; a slot that does not exist yet gives SIGBUS.
  *
  * Every structure starts with its own size, as the caller knows it. The kernel
  * accepts a shorter one if the missing fields may be zero, and a longer one if
@@ -217,6 +220,7 @@ struct keel_snap_stat {
 #define KEEL_SNAP_ARM		_IO(KEEL_IOC, 0x03)
 #define KEEL_SNAP_FETCH		_IO(KEEL_IOC, 0x04)
 #define KEEL_SNAP_STAT		_IO(KEEL_IOC, 0x05)
-#define KEEL_SNAP_ABORT		_IO(KEEL_IOC, 0x06)	/* no argument */
+/* Argument: 0 or KEEL_REASON_REQUESTED, or KEEL_REASON_DRAIN, as a value. */
+#define KEEL_SNAP_ABORT		_IO(KEEL_IOC, 0x06)
 
 #endif /* _UAPI_LINUX_KEEL_H */

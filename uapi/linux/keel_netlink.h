@@ -47,6 +47,7 @@ enum keel_snap_state {
  *   once
  * @KEEL_REASON_BUSY: a write, truncate or fallocate on a memory file did not
  *   end in time
+ * @KEEL_REASON_DRAIN: the process that drained it could not store the image
  */
 enum keel_snap_reason {
 	KEEL_REASON_NONE,
@@ -56,6 +57,7 @@ enum keel_snap_reason {
 	KEEL_REASON_STALLED,
 	KEEL_REASON_PINNED,
 	KEEL_REASON_BUSY,
+	KEEL_REASON_DRAIN,
 };
 
 enum {
