@@ -10,22 +10,23 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#if __has_include(<linux/folio_batch.h>)	/* 7.1: renamed */
-#include <linux/folio_batch.h>
-#else
-#include <linux/pagevec.h>
-#endif
 #include <linux/socket.h>
 #include <linux/uio.h>
 
 #include "compat/probed.h"
 
+#ifdef KEEL_HAVE_FOLIO_BATCH_H
+#include <linux/folio_batch.h>
+#else
+#include <linux/pagevec.h>
+#endif
+
 #ifdef KEEL_HAVE_MNT_IDMAP
 #include <linux/mnt_idmapping.h>
-typedef struct mnt_idmap *keel_idmap_t;
+#define keel_idmap mnt_idmap
 #define keel_nop_idmap (&nop_mnt_idmap)
 #else
-typedef struct user_namespace *keel_idmap_t;
+#define keel_idmap user_namespace
 #define keel_nop_idmap (&init_user_ns)
 #endif
 
@@ -48,7 +49,7 @@ static inline void keel_dir_touch(struct inode *dir)
 #endif
 }
 
-static inline void keel_generic_fillattr(keel_idmap_t idmap, u32 request_mask,
+static inline void keel_generic_fillattr(struct keel_idmap *idmap, u32 request_mask,
 					 struct inode *inode,
 					 struct kstat *stat)
 {
@@ -81,17 +82,17 @@ static inline void keel_kill_persistent_super(struct super_block *sb)
 }
 
 #ifdef KEEL_HAVE_MKDIR_DENTRY
-typedef struct dentry *keel_mkdir_ret_t;
+#define KEEL_MKDIR_RET struct dentry *
 #define keel_mkdir_ret(err) ((err) ? ERR_PTR(err) : NULL)
 #else
-typedef int keel_mkdir_ret_t;
+#define KEEL_MKDIR_RET int
 #define keel_mkdir_ret(err) (err)
 #endif
 
 #ifdef KEEL_HAVE_CREATE_NO_EXCL
-#define KEEL_CREATE_EXCL
+#define KEEL_CREATE_ARGS(...) (__VA_ARGS__)
 #else
-#define KEEL_CREATE_EXCL , bool excl
+#define KEEL_CREATE_ARGS(...) (__VA_ARGS__, bool excl)
 #endif
 
 #ifdef KEEL_HAVE_INODE_JUST_DROP

@@ -23,8 +23,9 @@ echo '#include <linux/mm.h>' >"$work/any.c"
 (cd "$work" && for f in *.c; do echo "obj-m += ${f%.c}.o"; done) >"$work/Kbuild"
 
 # -k: those that do not compile are the answer.
-(cd "$work" && make -s -k -C "$kdir" M="$work" CFLAGS_MODULE=-Werror \
-	$(for f in *.c; do echo "${f%.c}.o"; done)) >"$work/log" 2>&1 || :
+(cd "$work" && for f in *.c; do echo "${f%.c}.o"; done) |
+	xargs make -s -k -C "$kdir" M="$work" CFLAGS_MODULE=-Werror \
+	>"$work/log" 2>&1 || :
 
 if [ ! -f "$work/any.o" ]; then
 	cat "$work/log" >&2

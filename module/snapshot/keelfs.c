@@ -120,14 +120,15 @@ static int keelfs_mknod(struct inode *dir, struct dentry *dentry, umode_t mode)
 	return 0;
 }
 
-static int keelfs_create(keel_idmap_t idmap, struct inode *dir,
-			 struct dentry *dentry, umode_t mode KEEL_CREATE_EXCL)
+static int keelfs_create KEEL_CREATE_ARGS(struct keel_idmap *idmap,
+					  struct inode *dir,
+					  struct dentry *dentry, umode_t mode)
 {
 	return keelfs_mknod(dir, dentry, mode | S_IFREG);
 }
 
-static keel_mkdir_ret_t keelfs_mkdir(keel_idmap_t idmap, struct inode *dir,
-				     struct dentry *dentry, umode_t mode)
+static KEEL_MKDIR_RET keelfs_mkdir(struct keel_idmap *idmap, struct inode *dir,
+				   struct dentry *dentry, umode_t mode)
 {
 	int err = keelfs_mknod(dir, dentry, mode | S_IFDIR);
 
@@ -136,7 +137,7 @@ static keel_mkdir_ret_t keelfs_mkdir(keel_idmap_t idmap, struct inode *dir,
 	return keel_mkdir_ret(err);
 }
 
-static int keelfs_tmpfile(keel_idmap_t idmap, struct inode *dir,
+static int keelfs_tmpfile(struct keel_idmap *idmap, struct inode *dir,
 			  struct file *file, umode_t mode)
 {
 	struct inode *inode = keelfs_inode_create(dir->i_sb, dir, mode);
@@ -148,7 +149,7 @@ static int keelfs_tmpfile(keel_idmap_t idmap, struct inode *dir,
 	return finish_open_simple(file, 0);
 }
 
-static int keelfs_rename(keel_idmap_t idmap, struct inode *old_dir,
+static int keelfs_rename(struct keel_idmap *idmap, struct inode *old_dir,
 			 struct dentry *old_dentry, struct inode *new_dir,
 			 struct dentry *new_dentry, unsigned int flags)
 {

@@ -330,7 +330,7 @@ static int keelfs_setsize(struct inode *inode, loff_t size)
 	return 0;
 }
 
-static int keelfs_setattr(keel_idmap_t idmap, struct dentry *dentry,
+static int keelfs_setattr(struct keel_idmap *idmap, struct dentry *dentry,
 			  struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
@@ -349,7 +349,7 @@ static int keelfs_setattr(keel_idmap_t idmap, struct dentry *dentry,
 	return 0;
 }
 
-static int keelfs_getattr(keel_idmap_t idmap, const struct path *path,
+static int keelfs_getattr(struct keel_idmap *idmap, const struct path *path,
 			  struct kstat *stat, u32 request_mask,
 			  unsigned int flags)
 {

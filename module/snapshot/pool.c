@@ -58,11 +58,13 @@ static int keel_pool_grow_one(struct keel_pool *pool, gfp_t gfp)
 
 	slot = &(*chunk)[pool->nr % KEEL_POOL_CHUNK];
 	slot->id = pool->nr;
-	slot->page = alloc_page(gfp);
+	/* User space may map a slot that nothing was saved in yet. */
+	slot->page = alloc_page(gfp | __GFP_ZERO);
 	if (!slot->page)
 		return -ENOMEM;
 	atomic_long_inc(&keel_pool_total);
 
+	/* Pairs with the acquire in keel_pool_slot(). */
 	smp_store_release(&pool->nr, pool->nr + 1);
 	keel_pool_give(pool, slot);
 	return 0;

@@ -50,13 +50,13 @@ struct keel_slot {
  * @chunks: table of slot chunks
  */
 struct keel_pool {
-	spinlock_t lock;
+	spinlock_t lock;		/* the free list and its counts */
 	struct keel_slot *free_list;
 	u32 free;
 	u32 low;
 	u32 nr;
 	u32 base;
-	struct mutex grow_lock;
+	struct mutex grow_lock;		/* growth */
 	wait_queue_head_t wq;
 	struct keel_slot *chunks[];
 };

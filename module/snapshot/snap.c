@@ -116,7 +116,7 @@ int keel_snap_create(struct keel_snap *snap, struct keel_snap_create *arg)
 	snap->stall_ms = stall_ms;
 	snap->pinned_max = min(arg->pinned_max ?: slots / 2, slots);
 	snap->vm = arg->vm;
-	/* The pool's mapping may be used without the lock. */
+	/* For readers without the lock: stat, and faults on the mapping. */
 	smp_store_release(&snap->pool, pool);
 
 	mutex_lock(&keel_snaps_lock);
@@ -360,6 +360,7 @@ static u32 keel_snap_user_state(struct keel_snap *snap)
  */
 void keel_snap_stat(struct keel_snap *snap, struct keel_snap_stat *stat)
 {
+	/* Pairs with the release in keel_snap_create(). */
 	struct keel_pool *pool = smp_load_acquire(&snap->pool);
 
 	stat->state = keel_snap_user_state(snap);

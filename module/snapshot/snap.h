@@ -114,8 +114,8 @@ struct keel_snap {
 	struct kref ref;
 	u32 id;
 	struct list_head node;
-	struct mutex lock;
-	struct mutex fetch_lock;
+	struct mutex lock;		/* moves of phase, the files */
+	struct mutex fetch_lock;	/* FETCH, and what it goes through */
 
 	int phase;
 	int reason;

@@ -109,6 +109,7 @@ int keel_snap_prepare(struct keel_snap *snap)
 	if (!snap->held)
 		goto unlock;
 
+	/* Pairs with the acquire in keel_snap_phase(). */
 	smp_store_release(&snap->phase, KEEL_PHASE_PREPARED);
 	synchronize_rcu();
 	err = 0;
@@ -304,6 +305,7 @@ static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *ar
 		snap->pages = pages;
 		keel_snap_save_held(snap);
 	}
+	/* Who sees the gate open sees what was saved before. */
 	smp_store_release(&snap->phase,
 			  refuse ? KEEL_PHASE_PREPARED : KEEL_PHASE_ARMED);
 	wake_up_all(&snap->gate_wq);

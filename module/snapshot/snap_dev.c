@@ -32,6 +32,7 @@ static int keel_snap_dev_release(struct inode *inode, struct file *file)
 static vm_fault_t keel_snap_dev_fault(struct vm_fault *vmf)
 {
 	struct keel_snap *snap = vmf->vma->vm_private_data;
+	/* Pairs with the release in keel_snap_create(). */
 	struct keel_pool *pool = smp_load_acquire(&snap->pool);
 	struct keel_slot *slot;
 

@@ -77,11 +77,12 @@ static int keel_fetch_queue(struct keel_fetch *f)
 	int err = 0;
 
 	while (!err && !keel_fetch_full(f)) {
+		struct llist_node *node;
 		struct keel_slot *slot;
 
 		if (!snap->pending) {
-			snap->pending = llist_reverse_order(
-						llist_del_all(&snap->queue));
+			node = llist_del_all(&snap->queue);
+			snap->pending = llist_reverse_order(node);
 			if (!snap->pending)
 				break;
 		}
@@ -201,9 +202,11 @@ static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 			break;
 		}
 		go_on = KEEL_SWEEP_NEXT;
-		for (i = 0; i < folio_batch_count(&fbatch) &&
-			    go_on == KEEL_SWEEP_NEXT; i++)
+		for (i = 0; i < folio_batch_count(&fbatch); i++) {
 			go_on = keel_sweep_folio(f, sf, fbatch.folios[i], err);
+			if (go_on != KEEL_SWEEP_NEXT)
+				break;
+		}
 		folio_batch_release(&fbatch);
 
 		if (keel_fetch_full(f) || fatal_signal_pending(current) ||
@@ -311,8 +314,8 @@ int keel_snap_fetch(struct keel_snap *snap, struct keel_snap_fetch *arg)
 	if (err)
 		goto unlock;
 
-	/* In this order: a bit is set after its copy was queued. */
 	complete = snap->cursor_file == snap->nr_files;
+	/* A bit is set after its copy was queued: look at the queue last. */
 	smp_rmb();
 	complete = complete && !keel_snap_has_queue(snap);
 	if (complete && !arg->nr_recs)

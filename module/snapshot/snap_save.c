@@ -145,7 +145,7 @@ int __keel_snap_touch(struct inode *inode, struct folio *folio, bool fresh)
 	struct keel_snap_file *sf;
 	int srcu, ret = 0;
 
-	VM_BUG_ON_FOLIO(!folio_test_locked(folio), folio);
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
 	srcu = srcu_read_lock(&keel_snap_srcu);
 	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
 	if (sf)

@@ -48,10 +48,10 @@
 
 #define KEEL_DEVICE		"/dev/keel"
 #define KEEL_PAGE_SHIFT		12
-#define KEEL_PAGE_SIZE		(1 << KEEL_PAGE_SHIFT)
+#define KEEL_PAGE_SIZE		4096
 
 /* Limits of one snapshot. */
-#define KEEL_SNAP_FILES_MAX	64
+#define KEEL_SNAP_FILES_MAX	32
 #define KEEL_SNAP_POOL_MIN	(4ULL << 20)	/* bytes */
 #define KEEL_SNAP_POOL_MAX	(64ULL << 30)
 #define KEEL_SNAP_STALL_MIN	10		/* milliseconds */

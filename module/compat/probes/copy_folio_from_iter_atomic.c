@@ -2,11 +2,11 @@
 /* 6.18: copying from a user takes a folio; the call for pages is gone */
 #include <linux/uio.h>
 
-/* Conflicts with a declaration of that name, where there is one. */
-int copy_page_from_iter_atomic(void);
+/* Clashes with the call of that name, where there is one. */
+static int copy_page_from_iter_atomic;
 
 size_t probe(struct folio *folio, struct iov_iter *iter);
 size_t probe(struct folio *folio, struct iov_iter *iter)
 {
-	return copy_folio_from_iter_atomic(folio, 0, 1, iter);
+	return copy_folio_from_iter_atomic(folio, copy_page_from_iter_atomic, 1, iter);
 }
