@@ -54,6 +54,34 @@ void keel_vm_put(struct keel_vm *vm)
 	kref_put(&vm->ref, keel_vm_free);
 }
 
+/**
+ * keel_vm_holder - who has a VM open
+ * @vm: the entry
+ * @comm: (out) the thread group's name, or NULL
+ *
+ * Context: may sleep; takes keel_vms_lock.
+ * Return: the thread group, with a reference.
+ */
+struct pid *keel_vm_holder(struct keel_vm *vm, char comm[TASK_COMM_LEN])
+{
+	struct pid *pid;
+
+	mutex_lock(&keel_vms_lock);
+	pid = get_pid(vm->pid);
+	if (comm)
+		strscpy(comm, vm->comm, TASK_COMM_LEN);
+	mutex_unlock(&keel_vms_lock);
+	return pid;
+}
+
+/* What KVM calls a VM; the file in @found keeps it from changing. */
+static const char *keel_vm_found_name(const struct keel_vm_found *found)
+{
+	struct dentry *dentry = found->kvm->debugfs_dentry;
+
+	return IS_ERR_OR_NULL(dentry) ? "" : (const char *)dentry->d_name.name;
+}
+
 static struct keel_vm *keel_vm_create(const struct keel_vm_found *found)
 {
 	struct keel_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL);
@@ -65,10 +93,16 @@ static struct keel_vm *keel_vm_create(const struct keel_vm_found *found)
 	vm->pid = get_pid(found->pid);
 	vm->seen = true;
 	strscpy(vm->comm, found->comm, sizeof(vm->comm));
-	if (!IS_ERR_OR_NULL(found->kvm->debugfs_dentry))
-		strscpy(vm->name, found->kvm->debugfs_dentry->d_name.name,
-			sizeof(vm->name));
+	strscpy(vm->name, keel_vm_found_name(found), sizeof(vm->name));
 	return vm;
+}
+
+static void keel_vm_trace(struct keel_vm *vm, bool gone)
+{
+	struct pid *pid = keel_vm_holder(vm, NULL);
+
+	trace_keel_vm(vm->id, pid_nr(pid), gone);
+	put_pid(pid);
 }
 
 /* Announce and drop entries that were taken off the registry. */
@@ -78,19 +112,21 @@ static void keel_vms_bury(struct list_head *gone)
 
 	list_for_each_entry_safe(vm, next, gone, node) {
 		list_del(&vm->node);
-		trace_keel_vm(vm->id, pid_nr(vm->pid), true);
+		keel_vm_trace(vm, true);
 		keel_nl_notify(KEEL_CMD_VM_DEL_NTF, keel_vm_fill_gone, vm);
 		keel_vm_put(vm);
 	}
 }
 
-static struct keel_vm *__keel_vm_find(const void *cookie)
+/* By name, too: an address may serve again before its first VM is buried. */
+static struct keel_vm *__keel_vm_find(const struct keel_vm_found *found)
 {
 	struct keel_vm *vm;
 
 	lockdep_assert_held(&keel_vms_lock);
 	list_for_each_entry(vm, &keel_vms, node)
-		if (vm->cookie == cookie)
+		if (vm->cookie == found->kvm &&
+		    !strcmp(vm->name, keel_vm_found_name(found)))
 			return vm;
 	return NULL;
 }
@@ -99,13 +135,14 @@ static struct keel_vm *__keel_vm_find(const void *cookie)
 static void __keel_vms_enter(const struct keel_vm_found *found,
 			     struct keel_vm **fresh)
 {
-	struct keel_vm *vm = __keel_vm_find(found->kvm);
+	struct keel_vm *vm = __keel_vm_find(found);
 
 	if (vm) {
 		vm->seen = true;
 		/* Its first holder may have handed it on. */
 		if (vm->pid != found->pid) {
-			swap(*(struct pid **)&found->pid, vm->pid);
+			put_pid(vm->pid);
+			vm->pid = get_pid(found->pid);
 			strscpy(vm->comm, found->comm, sizeof(vm->comm));
 		}
 		return;
@@ -160,7 +197,7 @@ static int keel_vms_scan(void)
 		if (!fresh[i])
 			continue;
 		count++;
-		trace_keel_vm(fresh[i]->id, pid_nr(fresh[i]->pid), false);
+		keel_vm_trace(fresh[i], false);
 		keel_nl_notify(KEEL_CMD_VM_NEW_NTF, keel_vm_fill, fresh[i]);
 		keel_vm_put(fresh[i]);
 	}

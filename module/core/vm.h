@@ -34,8 +34,9 @@ struct sk_buff;
  * @node: in the registry, under keel_vms_lock
  * @id: number, never used twice
  * @cookie: where KVM's object is or was; not to be followed
- * @pid: thread group that had it open when it was found
  * @name: KVM's name for it, empty if it has none
+ * @pid: thread group that has it open; a VM may be handed on, so this and
+ *	@comm are under keel_vms_lock
  * @comm: name of the VMM
  * @seen: by the scan under way, under keel_vms_lock
  */
@@ -44,8 +45,8 @@ struct keel_vm {
 	struct list_head node;
 	u32 id;
 	const void *cookie;
-	struct pid *pid;
 	char name[KEEL_VM_NAME_LEN];
+	struct pid *pid;
 	char comm[TASK_COMM_LEN];
 	bool seen;
 };
@@ -59,6 +60,7 @@ u32 keel_vms_count(void);
 void keel_vm_put(struct keel_vm *vm);
 struct keel_vm *keel_vm_next(u32 after);
 struct keel_vm *keel_vm_lookup(u32 id);
+struct pid *keel_vm_holder(struct keel_vm *vm, char comm[TASK_COMM_LEN]);
 
 /* vm_scan.c: find VMs in file tables */
 

@@ -208,11 +208,16 @@ static int keel_vm_fill_memory(struct sk_buff *skb, struct kvm *kvm)
 	return err;
 }
 
-static int keel_vm_fill_basic(struct sk_buff *skb, const struct keel_vm *vm)
+static int keel_vm_fill_basic(struct sk_buff *skb, struct keel_vm *vm)
 {
+	char comm[TASK_COMM_LEN];
+	struct pid *pid = keel_vm_holder(vm, comm);
+	u32 tgid = pid_nr(pid);
+
+	put_pid(pid);
 	if (nla_put_u32(skb, KEEL_A_VM_ID, vm->id) ||
-	    nla_put_u32(skb, KEEL_A_VM_PID, pid_nr(vm->pid)) ||
-	    nla_put_string(skb, KEEL_A_VM_COMM, vm->comm))
+	    nla_put_u32(skb, KEEL_A_VM_PID, tgid) ||
+	    nla_put_string(skb, KEEL_A_VM_COMM, comm))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -251,7 +256,7 @@ int keel_vm_fill_gone(struct sk_buff *skb, const void *obj)
 {
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_VM);
 
-	if (!nest || keel_vm_fill_basic(skb, obj))
+	if (!nest || keel_vm_fill_basic(skb, (struct keel_vm *)obj))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;

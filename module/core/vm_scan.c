@@ -188,8 +188,10 @@ struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm)
 		.room = 1,
 		.want = vm->cookie,
 	};
-	struct task_struct *task = get_pid_task(vm->pid, PIDTYPE_TGID);
+	struct pid *pid = keel_vm_holder(vm, NULL);
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
 
+	put_pid(pid);
 	if (!task)
 		return NULL;
 	keel_vm_scan_task(&scan, task);

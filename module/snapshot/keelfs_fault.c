@@ -149,6 +149,8 @@ struct folio *keelfs_folio_lock(struct inode *inode, pgoff_t pgoff,
  */
 static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 {
+	enum keel_wait how = vmf->flags & FAULT_FLAG_INTERRUPTIBLE ?
+			     KEEL_WAIT_INTERRUPTIBLE : KEEL_WAIT_KILLABLE;
 	vm_fault_t ret = VM_FAULT_RETRY;
 	struct keel_snap_file *sf;
 	int srcu;
@@ -164,8 +166,8 @@ static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 	} else if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
 		/* After this neither the fault nor its VMA may be looked at. */
 		keel_release_fault_lock(vmf);
-		keel_snap_file_wait(sf, false);
-	} else if (keel_snap_file_wait(sf, true)) {
+		keel_snap_file_wait(sf, how);
+	} else if (keel_snap_file_wait(sf, KEEL_WAIT_LOCKED)) {
 		ret = VM_FAULT_SIGBUS;	/* a fatal signal is pending */
 	} else {
 		ret = 0;

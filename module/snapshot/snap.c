@@ -95,7 +95,7 @@ int keel_snap_create(struct keel_snap *snap, struct keel_snap_create *arg)
 	u32 slots;
 	int err = 0;
 
-	if (arg->overflow > KEEL_OVERFLOW_ABORT || arg->id ||
+	if (arg->overflow > KEEL_OVERFLOW_ABORT ||
 	    bytes < KEEL_SNAP_POOL_MIN || bytes > KEEL_SNAP_POOL_MAX ||
 	    stall_ms < KEEL_SNAP_STALL_MIN || stall_ms > KEEL_SNAP_STALL_MAX)
 		return -EINVAL;
@@ -174,7 +174,7 @@ int keel_snap_add_file(struct keel_snap *snap, struct keel_snap_add_file *arg)
 	struct file *file;
 	int ret;
 
-	if (arg->reserved || arg->index || arg->bytes)
+	if (arg->reserved)
 		return -EINVAL;
 	file = fget(arg->fd);
 	if (!file)

@@ -180,10 +180,16 @@ int keel_snap_prepare(struct keel_snap *snap);
 int keel_snap_arm(struct keel_snap *snap, struct keel_snap_arm *arg);
 
 /* snap_save.c: from faults and file operations */
+enum keel_wait {
+	KEEL_WAIT_KILLABLE,
+	KEEL_WAIT_INTERRUPTIBLE,	/* a vCPU's thread: VMMs kick it */
+	KEEL_WAIT_LOCKED,		/* killable, and holds the mmap lock */
+};
+
 int keel_snap_save(struct keel_snap_file *sf, struct folio *folio, pgoff_t first,
 		   pgoff_t end, atomic64_t *counter);
 int __keel_snap_touch(struct inode *inode, struct folio *folio, bool fresh);
-int keel_snap_file_wait(struct keel_snap_file *sf, bool locked);
+int keel_snap_file_wait(struct keel_snap_file *sf, enum keel_wait how);
 int keel_snap_wait(struct inode *inode);
 bool keel_snap_saved(struct inode *inode, pgoff_t pgoff, pgoff_t *start,
 		     pgoff_t *end);

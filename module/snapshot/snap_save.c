@@ -165,10 +165,32 @@ static bool keel_snap_has_slots(struct keel_snap *snap)
 	       keel_snap_phase(snap) != KEEL_PHASE_ARMED;
 }
 
+static int keel_snap_wait_gate(struct keel_snap *snap, enum keel_wait how)
+{
+	if (how == KEEL_WAIT_INTERRUPTIBLE)
+		return wait_event_interruptible(snap->gate_wq,
+				keel_snap_phase(snap) != KEEL_PHASE_SHUT);
+	return wait_event_killable(snap->gate_wq,
+				   keel_snap_phase(snap) != KEEL_PHASE_SHUT);
+}
+
+/* Return: jiffies left, 0 if time ran out, negative if a signal came. */
+static long keel_snap_wait_slots(struct keel_snap *snap, enum keel_wait how)
+{
+	long timeout = msecs_to_jiffies(snap->stall_ms);
+
+	if (how == KEEL_WAIT_INTERRUPTIBLE)
+		return wait_event_interruptible_timeout(snap->pool->wq,
+						keel_snap_has_slots(snap),
+						timeout);
+	return wait_event_killable_timeout(snap->pool->wq,
+					   keel_snap_has_slots(snap), timeout);
+}
+
 /**
  * keel_snap_file_wait - wait for what made keel_snap_touch() say -EAGAIN
  * @sf: the file's part in the snapshot
- * @locked: the caller holds the mmap lock, and cannot drop it
+ * @how: what may end the wait, and whether the mmap lock is held
  *
  * For the gate, which opens when the arm is done; or for a free slot. That
  * wait is bounded: after stall_ms it is the snapshot that goes, not the guest.
@@ -176,30 +198,28 @@ static bool keel_snap_has_slots(struct keel_snap *snap)
  * meanwhile; few such faults exist (ptrace, /proc/PID/mem), so they are given
  * memory beyond the pool if there is any.
  *
- * Context: sleeps, killable; keel_snap_srcu held for reading, folio lock not.
- * Return: 0 to try again, -EINTR if a fatal signal is pending.
+ * Context: sleeps; keel_snap_srcu held for reading, folio lock not.
+ * Return: 0 to try again, -EINTR if a signal is pending that @how heeds.
  */
-int keel_snap_file_wait(struct keel_snap_file *sf, bool locked)
+int keel_snap_file_wait(struct keel_snap_file *sf, enum keel_wait how)
 {
 	struct keel_snap *snap = sf->snap;
 	u64 start = ktime_get_ns();
 	long left;
 
 	if (keel_snap_phase(snap) == KEEL_PHASE_SHUT)
-		return wait_event_killable(snap->gate_wq,
-			keel_snap_phase(snap) != KEEL_PHASE_SHUT) ? -EINTR : 0;
+		return keel_snap_wait_gate(snap, how) ? -EINTR : 0;
 	if (keel_snap_has_slots(snap))
 		return 0;
-	if (locked && !keel_pool_grow(snap->pool, KEEL_SNAP_RESERVE))
+	if (how == KEEL_WAIT_LOCKED &&
+	    !keel_pool_grow(snap->pool, KEEL_SNAP_RESERVE))
 		return 0;
 
 	/*
 	 * Others may be quicker to take what comes free, and this is called
 	 * again; that is progress of the snapshot, so it ends.
 	 */
-	left = wait_event_killable_timeout(snap->pool->wq,
-					   keel_snap_has_slots(snap),
-					   msecs_to_jiffies(snap->stall_ms));
+	left = keel_snap_wait_slots(snap, how);
 	atomic64_inc(&snap->throttled);
 	atomic64_add(ktime_get_ns() - start, &snap->throttled_ns);
 	if (left < 0)
@@ -224,7 +244,7 @@ int keel_snap_wait(struct inode *inode)
 	srcu = srcu_read_lock(&keel_snap_srcu);
 	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
 	if (sf)
-		ret = keel_snap_file_wait(sf, false);
+		ret = keel_snap_file_wait(sf, KEEL_WAIT_KILLABLE);
 	srcu_read_unlock(&keel_snap_srcu, srcu);
 	return ret;
 }

@@ -37,6 +37,7 @@
  *	EPROTO		the call does not fit the state
  *	ECANCELED	the snapshot was aborted; KEEL_SNAP_STAT says why
  *	ENOSPC		too many files
+ *	EFBIG		a file of more than 16 TiB
  *	ENOMEM, EFAULT, EINTR, EPERM	as everywhere
  */
 #ifndef _UAPI_LINUX_KEEL_H
@@ -74,7 +75,8 @@ enum keel_overflow {
  *	is aborted; 0: 10000
  * @vm: the VM it is of, by registry id, for show; 0: unsaid
  * @pinned_max: how many pages that something else holds (DMA, nested guests)
- *	may be saved at once while the gate is shut; more refuse the snapshot
+ *	may be saved at once while the gate is shut; more refuse the snapshot.
+ *	0: half the pool; never more than the pool
  * @id: (out) the snapshot's id, as netlink shows it
  */
 struct keel_snap_create {
