@@ -74,9 +74,9 @@ static void populate(char *p, size_t len)
 static void plain_touch(struct row *r)
 {
 	int fd = memfd_create("plain", 0);
-	char *p;
+	char *p = ftruncate(fd, pages * PG) ? NULL : kt_map(fd, pages * PG);
 
-	if (ftruncate(fd, pages * PG) || !(p = kt_map(fd, pages * PG))) {
+	if (!p) {
 		r->error = errno;
 		return;
 	}

@@ -426,7 +426,9 @@ static bool check_rest(struct churn *c, struct ksnap *s, char *why, size_t room)
 		return false;
 	}
 	for (i = 0; pages < CUT_PAGES && i < CUT_PAGES; i++) {
-		if (!number(s->image[CUT], i) == (i < pages)) {
+		bool there = i < pages;
+
+		if (there != !!number(s->image[CUT], i)) {
 			snprintf(why, room,
 				 "cut file: %zu pages at the instant, but page %zu holds %lu",
 				 pages, i, number(s->image[CUT], i));

@@ -490,10 +490,10 @@ static void policies(struct guest *g)
 		look(&was);
 		ret = begin(&s, g, &c) ?: arm(&s) ?: wait_empty(&s);
 		ok = !ret;
-		if (ret)
+		if (ret) {
 			ksft_print_msg("cannot get there: %s\n",
 				       strerror(-ret));
-		else if (table[i].drain) {
+		} else if (table[i].drain) {
 			nap_us(500000);
 			ret = ksnap_drain(&s, 200, 1000);
 			if (ret)

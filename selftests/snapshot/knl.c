@@ -21,9 +21,9 @@
 
 #define NLA_FOR(a, p, left)						\
 	for (a = (struct nlattr *)(p);					\
-	     left >= (int)sizeof(*a) && a->nla_len >= sizeof(*a) &&	\
-	     a->nla_len <= left;					\
-	     left -= NLA_ALIGN(a->nla_len),				\
+	     (left) >= (int)sizeof(*a) && a->nla_len >= sizeof(*a) &&	\
+	     a->nla_len <= (left);					\
+	     (left) -= NLA_ALIGN(a->nla_len),				\
 	     a = (struct nlattr *)((char *)a + NLA_ALIGN(a->nla_len)))
 
 static int type(const struct nlattr *a)
