@@ -20,9 +20,10 @@ static LIST_HEAD(keel_vms);
 static u32 keel_vms_last_id;
 static u32 keel_vms_nr;
 
-/* Where KVM's uevents arrive. */
+/* Where KVM's uevents arrive; NULL from keel_vms_stop() on. */
 static struct socket *keel_vms_sock;
-static void (*keel_vms_sock_ready)(struct sock *sk);
+/* Protects the pointer, and serializes receiving. */
+static DEFINE_MUTEX(keel_vms_sock_lock);
 static void keel_vms_work_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(keel_vms_work, keel_vms_work_fn);
 
@@ -262,6 +263,7 @@ static bool keel_vms_uevent(const char *buf, size_t len)
 /* One message off the socket. Return: false if there is none. */
 static bool keel_vms_receive(char *buf, bool *look)
 {
+	lockdep_assert_held(&keel_vms_sock_lock);
 	struct sockaddr_nl from = {};
 	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
 			      .msg_flags = MSG_DONTWAIT };
@@ -283,17 +285,28 @@ static bool keel_vms_receive(char *buf, bool *look)
 	return true;
 }
 
+/* Take in what has arrived. Return: whether to look for VMs. */
+static bool keel_vms_receive_all(char *buf)
+{
+	bool look = false;
+
+	mutex_lock(&keel_vms_sock_lock);
+	while (keel_vms_sock && keel_vms_receive(buf, &look))
+		cond_resched();
+	mutex_unlock(&keel_vms_sock_lock);
+	return look;
+}
+
 static void keel_vms_work_fn(struct work_struct *work)
 {
 	char *buf = kmalloc(KEEL_UEVENT_MAX + 1, GFP_KERNEL);
-	bool look = false;
+	bool look;
 
 	if (!buf) {
 		queue_delayed_work(keel_wq, &keel_vms_work, HZ);
 		return;
 	}
-	while (keel_vms_receive(buf, &look))
-		cond_resched();
+	look = keel_vms_receive_all(buf);
 	kfree(buf);
 
 	if (look)
@@ -378,10 +391,9 @@ int keel_vms_init(void)
 	if (err)
 		return err;
 
-	keel_vms_sock_ready = keel_vms_sock->sk->sk_data_ready;
 	err = kernel_bind(keel_vms_sock, keel_sockaddr(&addr), sizeof(addr));
 	if (err)
-		sock_release(keel_vms_sock);
+		keel_vms_stop();
 	return err;
 }
 
@@ -405,16 +417,23 @@ void keel_vms_start(void)
 
 /**
  * keel_vms_stop - no more events
+ *
+ * Releasing the socket waits for senders, so that none is in the callback any
+ * more; what they queued goes after that.
+ *
+ * Context: may sleep. Does nothing the second time.
  */
 void keel_vms_stop(void)
 {
-	struct sock *sk = keel_vms_sock->sk;
+	struct socket *sock;
 
-	write_lock_bh(&sk->sk_callback_lock);
-	sk->sk_data_ready = keel_vms_sock_ready;
-	write_unlock_bh(&sk->sk_callback_lock);
-	/* A sender may be in the callback: the table lock is RCU's or a count. */
-	synchronize_net();
+	mutex_lock(&keel_vms_sock_lock);
+	sock = keel_vms_sock;
+	keel_vms_sock = NULL;
+	mutex_unlock(&keel_vms_sock_lock);
+	if (!sock)
+		return;
+	sock_release(sock);
 	cancel_delayed_work_sync(&keel_vms_work);
 }
 
@@ -427,7 +446,7 @@ void keel_vms_exit(void)
 {
 	struct keel_vm *vm, *next;
 
-	sock_release(keel_vms_sock);
+	keel_vms_stop();
 	list_for_each_entry_safe(vm, next, &keel_vms, node) {
 		list_del(&vm->node);
 		keel_vm_put(vm);
