@@ -27,7 +27,6 @@
 struct pump {
 	struct drain *d;
 	char *pool;
-	size_t pool_bytes;
 	struct keel_snap_rec *recs;
 	uint32_t *release;
 	uint32_t batch;
@@ -53,25 +52,6 @@ static int by_place(const void *a, const void *b)
 	if (x->file != y->file)
 		return x->file < y->file ? -1 : 1;
 	return x->pgoff < y->pgoff ? -1 : x->pgoff > y->pgoff;
-}
-
-/* Slots that were spilled lie beyond the pool we have mapped: map on. */
-static int reach(struct pump *p, uint32_t slot)
-{
-	size_t need = (slot + 1ULL) * KEEL_PAGE_SIZE;
-	void *pool;
-
-	if (need <= p->pool_bytes)
-		return 0;
-	need = (need + (64 << 20) - 1) & ~((64ULL << 20) - 1);
-	pool = mmap(NULL, need, PROT_READ, MAP_SHARED, p->d->snap, 0);
-	if (pool == MAP_FAILED)
-		return fail("mapping the buffer pool: %s", strerror(errno));
-	if (p->pool)
-		munmap(p->pool, p->pool_bytes);
-	p->pool = pool;
-	p->pool_bytes = need;
-	return 0;
 }
 
 static int write_out(struct memfile *f, struct iovec *iov, int nr,
@@ -126,8 +106,10 @@ static int write_run(struct pump *p, const struct keel_snap_rec *recs,
 			break;
 		iov[used++] = (struct iovec){ page, KEEL_PAGE_SIZE };
 	}
-	if (write_out(f, iov, used, recs->pgoff * KEEL_PAGE_SIZE))
+	if (write_out(f, iov, used, recs->pgoff * KEEL_PAGE_SIZE)) {
+		p->d->not_stored = true;
 		return -1;
+	}
 	p->d->bytes_written += (uint64_t)n * KEEL_PAGE_SIZE;
 	p->unsynced += (uint64_t)n * KEEL_PAGE_SIZE;
 	return n;
@@ -135,11 +117,8 @@ static int write_run(struct pump *p, const struct keel_snap_rec *recs,
 
 static int write_batch(struct pump *p, uint32_t nr)
 {
-	for (uint32_t i = 0; i < nr; i++) {
-		if (reach(p, p->recs[i].slot))
-			return -1;
+	for (uint32_t i = 0; i < nr; i++)
 		p->release[i] = p->recs[i].slot;
-	}
 	qsort(p->recs, nr, sizeof(*p->recs), by_place);
 	for (uint32_t i = 0; i < nr;) {
 		int n = write_run(p, p->recs + i, nr - i);
@@ -220,8 +199,9 @@ int drain_run(struct drain *d)
 		p.batch = d->pool_pages / 4;
 	p.recs = calloc(p.batch, sizeof(*p.recs));
 	p.release = calloc(p.batch, sizeof(*p.release));
-	p.pool_bytes = d->pool_pages * KEEL_PAGE_SIZE;
-	p.pool = mmap(NULL, p.pool_bytes, PROT_READ, MAP_SHARED, d->snap, 0);
+	/* All that it may grow to: it is only address space. */
+	p.pool = mmap(NULL, KEEL_SNAP_POOL_MAX, PROT_READ, MAP_SHARED, d->snap,
+		      0);
 	if (p.pool == MAP_FAILED) {
 		fail("mapping the buffer pool: %s", strerror(errno));
 		p.pool = NULL;
@@ -237,7 +217,7 @@ int drain_run(struct drain *d)
 	keel_snap_stat(d->snap, &d->stat);
 	d->ns = now_ns() - begin;
 	if (p.pool)
-		munmap(p.pool, p.pool_bytes);
+		munmap(p.pool, KEEL_SNAP_POOL_MAX);
 	free(p.recs);
 	free(p.release);
 	return err;

@@ -10,6 +10,7 @@ struct drain {
 	uint64_t pool_pages;
 	bool progress;			/* on the terminal */
 	/* results */
+	bool not_stored;		/* a write to the image failed */
 	uint64_t bytes_written;
 	uint64_t ns;
 	struct keel_snap_stat stat;

@@ -28,8 +28,10 @@ static void print_snapshot(const struct keel_snapshot *s)
 	out_u64("vm", " vm %llu", s->vm);
 	out_u64("pid", " pid %llu", s->pid);
 	out_str("state", " %s", keel_snap_state_name(s->state));
-	if (s->state == KEEL_SNAP_ABORTED)
-		out_str("reason", ": %s", keel_snap_reason_name(s->reason));
+	if (s->state == KEEL_SNAP_ABORTED) {
+		out_str("reason", NULL, keel_snap_reason_name(s->reason));
+		out_text(": %s", keel_snap_reason_text(s->reason));
+	}
 	if (s->state == KEEL_SNAP_ARMED || s->state == KEEL_SNAP_COMPLETE) {
 		out_u64("pages", ": %llu pages", s->pages);
 		out_u64("fault_pages", ", %llu by faults", s->fault_pages);

@@ -4,6 +4,10 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "qmp.h"
 
 /* A command being rewritten: owned strings, NULL-terminated. */
 struct command {
@@ -22,6 +26,23 @@ struct restore_disk {
 	bool placed;
 };
 
+struct restore {
+	const char *qmp_path;
+	const char *run_base;
+	bool daemon, dry_run, verify, ignore_cpu;
+	struct restore_disk *disks;
+	int nr_disks;
+	char *dir;
+	char *run;		/* the run directory */
+	char *log;		/* QEMU's stderr */
+	json_t *manifest;
+	json_t *moved;		/* --disk */
+	struct command cmd;
+	struct qmp q;
+	pid_t qemu, tee;
+	uint64_t begin_ns;
+};
+
 /* restore_args.c */
 void command_copy(struct command *cmd, char **argv);
 void command_add(struct command *cmd, const char *word);
@@ -37,5 +58,11 @@ int restore_disks(struct command *cmd, struct restore_disk *disks, int nr);
 
 /* restore_check.c */
 int restore_check_cpu(json_t *manifest, char **argv, bool ignore);
+
+/* restore_qemu.c, in the order they are called */
+int restore_start(struct restore *r);
+int restore_load(struct restore *r);
+void restore_blame(struct restore *r);
+int restore_follow(struct restore *r);
 
 #endif

@@ -58,8 +58,10 @@ static void print_kernel(const struct keel_snapshot *s)
 	out_u64("id", "%-5llu", s->id);
 	out_u64("vm", "vm %-4llu ", s->vm);
 	out_str("state", "%-9s", keel_snap_state_name(s->state));
-	if (s->state == KEEL_SNAP_ABORTED)
-		out_str("reason", " (%s)", keel_snap_reason_name(s->reason));
+	if (s->state == KEEL_SNAP_ABORTED) {
+		out_str("reason", NULL, keel_snap_reason_name(s->reason));
+		out_text(" (%s)", keel_snap_reason_text(s->reason));
+	}
 	out_u64("pid", NULL, s->pid);
 	out_u64("files", NULL, s->files);
 	out_u64("pages", " %llu pages", s->pages);

@@ -16,157 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include "args.h"
-#include "drain.h"
-#include "guest.h"
-#include "image.h"
-#include "keel.h"
-#include "memfile.h"
+#include "create.h"
 #include "out.h"
 #include "record.h"
 #include "snapshot.h"
 
 #define ARM_TRIES	3
-
-struct create {
-	struct keel_vm vm;
-	char *vm_name;
-	struct keel_snap_create params;
-	struct keel_snap_arm arm;
-	struct memfiles files;
-	struct image img;
-	struct guest guest;
-	struct drain drain;
-	const char *dir;
-	bool no_wait;
-	int snap;
-	json_t *cmdline;	/* before the guest can go away */
-};
-
-const char snapshot_create_help[] =
-	"keel snapshot create VM -o DIR [--qmp SOCKET] [OPTIONS]\n"
-	"    Take a live snapshot into the new directory DIR. With the VM's QMP socket it\n"
-	"    is the whole guest: memory, devices and, as new overlays, disks; without,\n"
-	"    its memory alone.\n"
-	"    -o, --output DIR         where; it must not exist yet\n"
-	"        --qmp SOCKET         a QMP monitor of the VM's QEMU\n"
-	"        --overlay-dir DIR    for the new overlays; default: next to each disk\n"
-	"        --no-disks           leave the disks alone\n"
-	"        --no-wait            return when the guest runs on; see 'snapshot wait'\n"
-	"        --pool BYTES         buffers for pages on their way (64M)\n"
-	"        --overflow POLICY    when they run out: throttle the guest, spill into\n"
-	"                             other memory, or abort (throttle)\n"
-	"        --stall MS           longest a guest write may wait, then abort (10000)\n"
-	"        --pinned PAGES       most pages held by devices that may be saved while\n"
-	"                             the guest stands still (65536)\n"
-	"        --timeout SECONDS    for QEMU to get ready, the guest running (60)\n";
-
-enum { OPT_QMP = 256, OPT_OVERLAY_DIR, OPT_NO_DISKS, OPT_NO_WAIT, OPT_POOL,
-       OPT_OVERFLOW, OPT_STALL, OPT_PINNED, OPT_TIMEOUT };
-
-static const struct option options[] = {
-	{ "output",	 required_argument, NULL, 'o' },
-	{ "qmp",	 required_argument, NULL, OPT_QMP },
-	{ "overlay-dir", required_argument, NULL, OPT_OVERLAY_DIR },
-	{ "no-disks",	 no_argument,	    NULL, OPT_NO_DISKS },
-	{ "no-wait",	 no_argument,	    NULL, OPT_NO_WAIT },
-	{ "pool",	 required_argument, NULL, OPT_POOL },
-	{ "overflow",	 required_argument, NULL, OPT_OVERFLOW },
-	{ "stall",	 required_argument, NULL, OPT_STALL },
-	{ "pinned",	 required_argument, NULL, OPT_PINNED },
-	{ "timeout",	 required_argument, NULL, OPT_TIMEOUT },
-	{ 0 }
-};
-
-static int overflow_policy(const char *word, uint32_t *policy)
-{
-	static const char *const words[] = {
-		[KEEL_OVERFLOW_THROTTLE] = "throttle",
-		[KEEL_OVERFLOW_SPILL] = "spill",
-		[KEEL_OVERFLOW_ABORT] = "abort",
-	};
-
-	for (*policy = 0; *policy < NR(words); ++*policy)
-		if (!strcmp(word, words[*policy]))
-			return 0;
-	return bad("--overflow is throttle, spill or abort, not '%s'", word);
-}
-
-static int number_option(struct create *c, int opt, const char *text)
-{
-	uint64_t bytes;
-	uint32_t n;
-
-	if (opt == OPT_POOL) {
-		if (parse_size(text, &bytes) || bytes < KEEL_SNAP_POOL_MIN ||
-		    bytes > KEEL_SNAP_POOL_MAX)
-			return bad("--pool is a size from 4M to 64G, not '%s'",
-				   text);
-		c->params.pool_bytes = bytes;
-		return 0;
-	}
-	if (parse_u32(text, &n))
-		return bad("'%s' is not a number", text);
-	if (opt == OPT_PINNED) {
-		c->params.pinned_max = n;
-	} else if (opt == OPT_STALL) {
-		if (n < KEEL_SNAP_STALL_MIN || n > KEEL_SNAP_STALL_MAX)
-			return bad("--stall is from %d to %d milliseconds, not %u",
-				   KEEL_SNAP_STALL_MIN, KEEL_SNAP_STALL_MAX, n);
-		c->params.stall_ms = n;
-	} else {
-		if (!n || n > 86400)
-			return bad("--timeout is from 1 to 86400 seconds, not %u",
-				   n);
-		c->guest.timeout_ms = n * 1000;
-	}
-	return 0;
-}
-
-static int parse(struct create *c, int argc, char **argv)
-{
-	int opt, err = 0;
-
-	while (!err && (opt = next_option(argc, argv, options)) != -1) {
-		switch (opt) {
-		case 'o':
-			c->dir = optarg;
-			break;
-		case OPT_QMP:
-			c->guest.socket = optarg;
-			break;
-		case OPT_OVERLAY_DIR:
-			c->guest.overlay_dir = optarg;
-			break;
-		case OPT_NO_DISKS:
-			c->guest.no_disks = true;
-			break;
-		case OPT_NO_WAIT:
-			c->no_wait = true;
-			break;
-		case OPT_OVERFLOW:
-			err = overflow_policy(optarg, &c->params.overflow);
-			break;
-		case '?':
-			return -1;
-		default:
-			err = number_option(c, opt, optarg);
-		}
-	}
-	if (err)
-		return -1;
-	if (argc - optind != 1)
-		return bad("snapshot create: give one VM, by id, QEMU -name or pid");
-	if (!c->dir)
-		return bad("snapshot create: say where with -o DIR");
-	if ((c->guest.no_disks || c->guest.overlay_dir) && !c->guest.socket)
-		return bad("snapshot create: disks are dealt with only with --qmp SOCKET");
-	return 0;
-}
 
 static int find_vm(struct create *c, const char *name)
 {
@@ -266,8 +123,10 @@ static int arm(struct create *c)
 	for (int i = 0; i < c->files.nr; i++) {
 		struct memfile *f = &c->files.v[i];
 
-		if (f->size != bytes[i] && ftruncate(f->image_fd, bytes[i]))
+		if (f->size != bytes[i] && ftruncate(f->image_fd, bytes[i])) {
+			c->drain.not_stored = true;
 			return fail("%s: %s", f->name, strerror(errno));
+		}
 		f->size = bytes[i];
 	}
 	return 0;
@@ -282,121 +141,6 @@ static int freeze(struct create *c)
 	return 0;
 }
 
-static json_t *window_json(const struct guest *g)
-{
-	if (!g->socket || !g->running)
-		return json_null();
-	return json_pack("{sI sI sI sI sI sI}",
-			 "total_ns", (json_int_t)g->window_ns,
-			 "quiesce_ns", (json_int_t)(g->paused_ns - g->stop_ns),
-			 "disks_ns", (json_int_t)(g->disks_ns - g->paused_ns),
-			 "device_state_ns", (json_int_t)(g->state_ns - g->disks_ns),
-			 "arm_ns", (json_int_t)(g->armed_ns - g->state_ns),
-			 "resume_ns", (json_int_t)(g->resume_ns - g->armed_ns));
-}
-
-static json_t *stats_json(const struct create *c)
-{
-	const struct keel_snap_stat *s = &c->drain.stat;
-
-	return json_pack("{so sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI}",
-		"stop_window", window_json(&c->guest),
-		"gate_ns", (json_int_t)c->arm.gate_ns,
-		"unmap_ns", (json_int_t)c->arm.unmap_ns,
-		"walk_ns", (json_int_t)c->arm.walk_ns,
-		"pages", (json_int_t)s->pages,
-		"fault_pages", (json_int_t)s->fault_pages,
-		"swept_pages", (json_int_t)s->swept_pages,
-		"eager_pages", (json_int_t)s->eager_pages,
-		"zero_pages", (json_int_t)s->zero_pages,
-		"pinned_pages", (json_int_t)c->arm.pinned,
-		"pool_pages", (json_int_t)s->pool_pages,
-		"pool_low", (json_int_t)s->pool_low,
-		"throttled", (json_int_t)s->throttled,
-		"throttled_ns", (json_int_t)s->throttled_ns,
-		"spilled_pages", (json_int_t)s->spilled_pages,
-		"fault_ns", (json_int_t)s->fault_ns,
-		"bytes_written", (json_int_t)c->drain.bytes_written,
-		"drain_ns", (json_int_t)c->drain.ns);
-}
-
-static json_t *memory_json(struct create *c)
-{
-	json_t *memory = json_array();
-
-	for (int i = 0; i < c->files.nr; i++) {
-		struct memfile *f = &c->files.v[i];
-		json_t *blocks = checksum_ram(f->image_fd, f->size);
-		json_t *j;
-
-		if (!blocks) {
-			json_decref(memory);
-			return NULL;
-		}
-		j = memfile_json(f, &c->vm);
-		json_object_set_new(j, "block_size", json_integer(IMAGE_BLOCK));
-		json_object_set_new(j, "xxh3_64", blocks);
-		json_array_append_new(memory, j);
-	}
-	return memory;
-}
-
-/* device.state: its size and sum, and to disk with it. */
-static json_t *device_json(struct create *c)
-{
-	struct stat st;
-	uint64_t sum;
-	char text[17];
-	int fd, err;
-
-	if (!c->guest.socket)
-		return json_null();
-	fd = openat(c->img.dirfd, IMAGE_DEVICE, O_RDONLY | O_CLOEXEC);
-	err = fd < 0 || fstat(fd, &st) || checksum_file(fd, &sum) || fsync(fd);
-	if (err)
-		fail("%s/" IMAGE_DEVICE ": %s", c->img.partial,
-		     strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (!err && !st.st_size)
-		err = fail("QEMU wrote no device state");
-	return err ? NULL : json_pack("{ss sI ss}", "image", IMAGE_DEVICE,
-				      "size", (json_int_t)st.st_size, "xxh3_64",
-				      checksum_text(sum, text));
-}
-
-static json_t *manifest_json(struct create *c)
-{
-	json_t *memory = memory_json(c), *device = device_json(c);
-	struct utsname uts;
-	char when[48];
-
-	if (!memory || !device) {
-		json_decref(memory);
-		json_decref(device);
-		return NULL;
-	}
-	uname(&uts);
-	return json_pack("{si ss si ss sI so s{si ss* si ss so si sI} so so sO* sb so so}",
-		"format", IMAGE_FORMAT,
-		"keel", KEEL_VERSION,
-		"snapshot", c->params.id,
-		"time", time_text(c->arm.time_ns, when, sizeof(when)),
-		"time_ns", (json_int_t)c->arm.time_ns,
-		"host", json_pack("{ss ss}", "kernel", uts.release, "machine",
-				  uts.machine),
-		"vm", "id", c->vm.id, "name", c->vm_name, "pid", c->vm.pid,
-		"comm", c->vm.comm, "cmdline", json_incref(c->cmdline),
-		"vcpus", c->vm.nr_vcpus,
-		"memory_not_in_image", (json_int_t)c->files.elsewhere,
-		"cpu", host_cpu_json(),
-		"memory", memory,
-		"disks", c->guest.disks,
-		"running", c->guest.running,
-		"device_state", device,
-		"statistics", stats_json(c));
-}
-
 static int finish(struct create *c, json_t **manifest)
 {
 	c->drain.snap = c->snap;
@@ -406,7 +150,7 @@ static int finish(struct create *c, json_t **manifest)
 	/* The session ends here: its buffers are wanted elsewhere. */
 	close(c->snap);
 	c->snap = -1;
-	*manifest = manifest_json(c);
+	*manifest = create_manifest(c);
 	if (!*manifest)
 		return fail("the manifest cannot be made");
 	for (int i = 0; i < c->files.nr; i++)
@@ -424,7 +168,8 @@ static void undo(struct create *c)
 {
 	guest_rescue(&c->guest);
 	if (c->snap >= 0) {
-		keel_snap_abort(c->snap);
+		keel_snap_abort(c->snap, c->drain.not_stored ?
+				KEEL_REASON_DRAIN : KEEL_REASON_REQUESTED);
 		close(c->snap);
 		c->snap = -1;
 	}
@@ -504,7 +249,7 @@ static int finish_in_background(struct create *c)
 		return fail("fork: %s", strerror(errno));
 	if (pid) {
 		keel_snap_stat(c->snap, &c->drain.stat);
-		print_result(c, stats_json(c), "draining");
+		print_result(c, create_stats(c), "draining");
 		return 0;
 	}
 	become_daemon(c);
@@ -530,7 +275,7 @@ int snapshot_create(int argc, char **argv)
 	json_t *manifest = NULL;
 	int err;
 
-	if (parse(&c, argc, argv))
+	if (create_parse(&c, argc, argv))
 		return -1;
 	catch_signals();
 	err = find_vm(&c, argv[optind]) || begin(&c);

@@ -125,6 +125,6 @@ int keel_snap_arm(int fd, struct keel_snap_arm *arm, uint64_t *bytes,
 		  uint32_t nr_bytes);
 int keel_snap_fetch(int fd, struct keel_snap_fetch *fetch);
 int keel_snap_stat(int fd, struct keel_snap_stat *stat);
-int keel_snap_abort(int fd);
+int keel_snap_abort(int fd, enum keel_snap_reason reason);
 
 #endif

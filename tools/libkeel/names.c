@@ -49,6 +49,7 @@ const char *keel_snap_reason_name(enum keel_snap_reason reason)
 		[KEEL_REASON_STALLED] = "stalled",
 		[KEEL_REASON_PINNED] = "pinned",
 		[KEEL_REASON_BUSY] = "busy",
+		[KEEL_REASON_DRAIN] = "drain",
 	};
 
 	return name(names, NR(names), reason);
@@ -69,6 +70,7 @@ const char *keel_snap_reason_text(enum keel_snap_reason reason)
 			"devices hold guest pages pinned; detach them or raise --pinned",
 		[KEEL_REASON_BUSY] =
 			"an operation on a memory file did not end in time; try again",
+		[KEEL_REASON_DRAIN] = "the image could not be stored",
 	};
 
 	return name(texts, NR(texts), reason);

@@ -86,8 +86,13 @@ int keel_snap_stat(int fd, struct keel_snap_stat *stat)
 	return call(fd, KEEL_SNAP_STAT, stat);
 }
 
-/** keel_snap_abort() - give it up; the guest no longer meets it on return */
-int keel_snap_abort(int fd)
+/**
+ * keel_snap_abort() - give it up; the guest no longer meets it on return
+ * @fd: the snapshot
+ * @reason: KEEL_REASON_REQUESTED, or KEEL_REASON_DRAIN if the image could not
+ *	be stored
+ */
+int keel_snap_abort(int fd, enum keel_snap_reason reason)
 {
-	return call(fd, KEEL_SNAP_ABORT, NULL);
+	return call(fd, KEEL_SNAP_ABORT, (void *)(uintptr_t)reason);
 }
