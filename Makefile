@@ -19,6 +19,8 @@ help:
 	@echo '  make check               lint, builds for 6.1, 6.12 and 7.3, selftests'
 	@echo '  make check-debug         the selftests on a kernel with every checker'
 	@echo '                           (the first time builds it: half an hour)'
+	@echo '  make bench-snapshot      keel against QEMU background-snapshot; the results'
+	@echo '                           go to Documentation/benchmarks'
 	@echo '  make lint                sparse, checkpatch, coccicheck, and the like'
 	@echo '  selftests/run NAME...    single tests, of selftests/tests.list'
 
@@ -54,8 +56,12 @@ demo:
 	$(LAB) guest-image >/dev/null
 	selftests/demo/demo
 
+bench-snapshot:
+	$(LAB) guest-image >/dev/null
+	selftests/bench/bench-snapshot
+
 shell:
 	$(LAB) guest-image >/dev/null
 	$(LAB) shell
 
-.PHONY: help module tools selftests install clean lint check check-debug demo shell
+.PHONY: help module tools selftests install clean lint check check-debug demo bench-snapshot shell
