@@ -100,7 +100,7 @@ static struct inode *keelfs_inode_create(struct super_block *sb,
 	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER_MOVABLE);
 	mapping_set_unevictable(inode->i_mapping);
 	if (KEELFS_SB(sb)->huge)
-		mapping_set_large_folios(inode->i_mapping);
+		keel_mapping_set_huge(inode->i_mapping);
 
 	spin_lock(&keelfs_inodes_lock);
 	list_add_tail(&KEELFS_I(inode)->node, &keelfs_inodes);
