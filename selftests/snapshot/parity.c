@@ -31,6 +31,9 @@
 
 #define SIZE	((size_t)4 << 20)
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_READ	22
 #define MADV_POPULATE_WRITE	23
@@ -956,6 +959,46 @@ TEST_F(file, directories_list)
 		ASSERT_EQ(0, unlink(path));
 		ASSERT_EQ(-1, access(path, R_OK));
 	}
+}
+
+/*
+ * MADV_COLLAPSE maps a 2 MiB folio that is there already, and does not ask
+ * the file system: it must not get around the copy.
+ */
+TEST(collapse_of_armed_memory)
+{
+	const char *dir;
+	struct ksnap s;
+	size_t i;
+	char *p;
+	int fd;
+
+	if (kt_keel_missing())
+		SKIP(return, "%s", kt_keel_missing());
+	dir = kt_mount("huge=always");
+	ASSERT_NE(NULL, dir);
+	fd = kt_file(dir, "ram", 2 * PMD_PAGE);
+	ASSERT_LE(0, fd);
+	p = kt_map(fd, 2 * PMD_PAGE);
+	ASSERT_NE(NULL, p);
+	memset(p, 'o', 2 * PMD_PAGE);
+
+	ASSERT_EQ(0, ksnap_open_default(&s, 16 << 20));
+	ASSERT_EQ(0, ksnap_add(&s, fd, 2 * PMD_PAGE));
+	ASSERT_EQ(0, ksnap_prepare(&s));
+	ASSERT_EQ(0, ksnap_arm(&s, NULL));
+	/* Whether it does it or refuses is its own affair. */
+	madvise(p, 2 * PMD_PAGE, MADV_COLLAPSE);
+	for (i = 0; i < 2 * PMD_PAGE; i += PG)
+		p[i] = 'n';
+	ASSERT_EQ(0, ksnap_drain(&s, 4096, 0));
+	for (i = 0; i < 2 * PMD_PAGE; i += PG)
+		ASSERT_EQ('o', s.image[0][i]);
+
+	ksnap_free(&s);
+	munmap(p, 2 * PMD_PAGE);
+	close(fd);
+	kt_umount(dir);
 }
 
 TEST_HARNESS_MAIN
