@@ -94,10 +94,11 @@ initramfs_make() {
 
 boot_initramfs() {
 	local release=$1 modules=$2 out init=$lab_dir/host/initramfs-init
-	out=$cache/boot/$release-$(sha256sum <"$init" | cut -c1-12).img
+	out=$cache/boot/$release-$(cat "$init" "$lab_dir/boot.sh" | sha256sum | cut -c1-12).img
 	if [ ! -e "$out" ] || [ "$modules/$release/modules.dep" -nt "$out" ]; then
 		mkdir -p "$cache/boot"
-		initramfs_make "$out" "$release" "$modules" "$init" 9pnet_virtio 9p overlay
+		initramfs_make "$out" "$release" "$modules" "$init" \
+			virtio_pci 9pnet_virtio 9p overlay
 	fi
 	echo "$out"
 }
