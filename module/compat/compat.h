@@ -145,11 +145,11 @@ static inline struct folio *keel_vma_alloc_folio(gfp_t gfp, int order,
  * keelfs makes its huge folios itself, so the mapping need not be known to take
  * them; and must not: since 7.0 that lets MADV_COLLAPSE and khugepaged map them
  * writable by themselves, past ->fault. Older kernels do that only to files that
- * nobody has open for writing, but some count huge folios if it is not known.
+ * nobody has open for writing, but want it known.
  */
 static inline void keel_mapping_set_huge(struct address_space *mapping)
 {
-#ifdef KEEL_HAVE_NR_THPS
+#ifdef KEEL_HAVE_FILEMAP_NR_THPS
 	mapping_set_large_folios(mapping);
 #endif
 }
