@@ -23,8 +23,10 @@ const char snapshot_create_help[] =
 	"                             the guest stands still (65536)\n"
 	"        --timeout SECONDS    for QEMU to get ready, the guest running (60)\n";
 
-enum { OPT_QMP = 256, OPT_OVERLAY_DIR, OPT_NO_DISKS, OPT_NO_WAIT, OPT_POOL,
-       OPT_OVERFLOW, OPT_STALL, OPT_PINNED, OPT_TIMEOUT };
+enum {
+	OPT_QMP = 256, OPT_OVERLAY_DIR, OPT_NO_DISKS, OPT_NO_WAIT, OPT_POOL,
+	OPT_OVERFLOW, OPT_STALL, OPT_PINNED, OPT_TIMEOUT
+};
 
 static const struct option options[] = {
 	{ "output",	 required_argument, NULL, 'o' },

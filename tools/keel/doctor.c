@@ -209,14 +209,15 @@ static void check_space(struct finding *f)
 	      size_text(avail, text, sizeof(text)));
 }
 
+static void (*const checks[])(struct finding *f) = {
+	check_kernel, check_kvm, check_module, check_device,
+	check_keelfs, check_thp, check_qemu, check_qemu_img,
+	check_uffd, check_vfio, check_space,
+};
+
 int cmd_doctor(int argc, char **argv)
 {
 	static const struct option options[] = { { 0 } };
-	static void (*const checks[])(struct finding *) = {
-		check_kernel, check_kvm, check_module, check_device,
-		check_keelfs, check_thp, check_qemu, check_qemu_img,
-		check_uffd, check_vfio, check_space,
-	};
 	static const char *const verdicts[] = { "ok", "note", "missing" };
 	int missing = 0;
 

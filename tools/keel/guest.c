@@ -86,7 +86,7 @@ static int set_caps(struct guest *g)
 {
 	static const char *const ours[] = { "events", "x-ignore-shared",
 					    "pause-before-switchover" };
-	json_t *caps = json_array(), *c, *ret;
+	json_t *caps = json_array(), *c, *cap, *ret;
 	size_t i, found = 0;
 
 	json_array_foreach(g->caps, i, c) {
@@ -97,10 +97,10 @@ static int set_caps(struct guest *g)
 		for (size_t k = 0; name && k < NR(ours); k++)
 			on |= !strcmp(name, ours[k]);
 		found += on;
-		if (on != json_is_true(json_object_get(c, "state")))
-			json_array_append_new(caps,
-				json_pack("{ss sb}", "capability", name,
-					  "state", on));
+		if (on == json_is_true(json_object_get(c, "state")))
+			continue;
+		cap = json_pack("{ss sb}", "capability", name, "state", on);
+		json_array_append_new(caps, cap);
 	}
 	if (found != NR(ours)) {
 		json_decref(caps);

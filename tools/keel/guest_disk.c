@@ -71,7 +71,7 @@ static int add_disk(struct guest *g, json_t *block, json_t *inserted)
 	const char *device = text_of(block, "device");
 	const char *node = text_of(inserted, "node-name");
 	const char *file = text_of(inserted, "file");
-	json_t *image = json_object_get(inserted, "image"), *chain;
+	json_t *image = json_object_get(inserted, "image"), *chain, *disk;
 	char *plain = plain_path(file), *path = NULL;
 	struct stat st;
 
@@ -95,12 +95,12 @@ static int add_disk(struct guest *g, json_t *block, json_t *inserted)
 			json_array_append_new(chain, json_string(plain));
 		free(plain);
 	}
-	json_array_append_new(g->disks,
-		json_pack("{ss* ss* ss ss sO so}", "device", device, "node",
-			  node, "file", path, "format",
-			  text_of(inserted, "drv"), "size",
-			  json_object_get(image, "virtual-size"), "chain",
-			  chain));
+	disk = json_pack("{ss* ss* ss ss sO so}", "device", device, "node",
+			 node, "file", path, "format",
+			 text_of(inserted, "drv"), "size",
+			 json_object_get(image, "virtual-size"), "chain",
+			 chain);
+	json_array_append_new(g->disks, disk);
 	free(path);
 	return 0;
 }
@@ -153,9 +153,9 @@ static int make_overlay(json_t *disk, const char *overlay)
 {
 	const char *base = text_of(disk, "file");
 	char size[32];
-	char *argv[] = { "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F",
-			 (char *)text_of(disk, "format"), "-b", (char *)base,
-			 (char *)overlay, size, NULL };
+	char *argv[13] = { "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F",
+			   (char *)text_of(disk, "format"), "-b", (char *)base,
+			   (char *)overlay, size, NULL };
 	struct stat st;
 	pid_t pid;
 	int status, err;
@@ -220,14 +220,14 @@ int guest_disks_switch(struct guest *g)
 		} else {
 			snprintf(name, sizeof(name), "keel-%x-%zu",
 				 (unsigned int)time(NULL), i);
-			json_object_set_new(data, "node-name",
-				json_string(text_of(disk, "node")));
+			json_object_set(data, "node-name",
+					json_object_get(disk, "node"));
 			json_object_set_new(data, "snapshot-node-name",
 					    json_string(name));
 		}
-		json_array_append_new(actions,
-			json_pack("{ss so}", "type", "blockdev-snapshot-sync",
-				  "data", data));
+		data = json_pack("{ss so}", "type", "blockdev-snapshot-sync",
+				 "data", data);
+		json_array_append_new(actions, data);
 	}
 	if (!json_array_size(actions)) {
 		json_decref(actions);

@@ -86,9 +86,9 @@ json_t *manifest_load(const char *dir, bool check_digest)
 	json_error_t e;
 	json_t *m = json_load_file(path, JSON_REJECT_DUPLICATES, &e);
 
-	if (!m)
+	if (!m) {
 		fail("%s is damaged: line %d: %s", path, e.line, e.text);
-	else if (check(m, dir, check_digest)) {
+	} else if (check(m, dir, check_digest)) {
 		json_decref(m);
 		m = NULL;
 	}

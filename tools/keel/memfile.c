@@ -193,7 +193,7 @@ void memfiles_close(struct memfiles *files)
 
 json_t *memfile_json(const struct memfile *f, const struct keel_vm *vm)
 {
-	json_t *regions = json_array();
+	json_t *regions = json_array(), *region;
 
 	for (uint32_t i = 0; i < vm->nr_region; i++) {
 		const struct keel_region *r = &vm->region[i];
@@ -201,12 +201,12 @@ json_t *memfile_json(const struct memfile *f, const struct keel_vm *vm)
 		if (r->backing != KEEL_BACKING_KEELFS || r->dev != f->dev ||
 		    r->ino != f->ino)
 			continue;
-		json_array_append_new(regions,
-			json_pack("{sI sI sI sb}",
-				  "gpa", (json_int_t)r->gpa,
-				  "size", (json_int_t)r->size,
-				  "offset", (json_int_t)r->offset,
-				  "readonly", r->readonly));
+		region = json_pack("{sI sI sI sb}",
+				   "gpa", (json_int_t)r->gpa,
+				   "size", (json_int_t)r->size,
+				   "offset", (json_int_t)r->offset,
+				   "readonly", r->readonly);
+		json_array_append_new(regions, region);
 	}
 	return json_pack("{ss ss ss* sI so}", "image", f->name, "path", f->path,
 			 "backend", f->backend, "size", (json_int_t)f->size,

@@ -104,6 +104,7 @@ void out_ms(const char *key, const char *fmt, uint64_t ns)
 	else if (fmt)
 		printf(fmt, ns / 1e6);
 }
+
 #pragma GCC diagnostic pop
 
 void out_bool(const char *key, const char *text, bool value)

@@ -46,8 +46,9 @@ static struct restore_disk *find(struct restore_disk *disks, int nr,
 				 const char *name, const char *file)
 {
 	for (int i = 0; name && i < nr; i++)
-		if (!disks[i].placed && (!strcmp(name, disks[i].name) ||
-		    (disks[i].node && !strcmp(name, disks[i].node))))
+		if (!disks[i].placed &&
+		    (!strcmp(name, disks[i].name) ||
+		     (disks[i].node && !strcmp(name, disks[i].node))))
 			return &disks[i];
 	for (int pass = 0; file && pass < 2; pass++)
 		for (int i = 0; i < nr; i++)

@@ -37,8 +37,10 @@ const char snapshot_restore_help[] =
 	"        --ignore-cpu         go on though this host's CPU lacks features\n"
 	"        --dry-run            print the command and start nothing\n";
 
-enum { OPT_DISK = 256, OPT_QMP, OPT_RUN_DIR, OPT_DAEMON, OPT_VERIFY,
-       OPT_IGNORE_CPU, OPT_DRY_RUN };
+enum {
+	OPT_DISK = 256, OPT_QMP, OPT_RUN_DIR, OPT_DAEMON, OPT_VERIFY,
+	OPT_IGNORE_CPU, OPT_DRY_RUN
+};
 
 static const struct option options[] = {
 	{ "disk",	required_argument, NULL, OPT_DISK },
@@ -159,8 +161,8 @@ static int find_disks(struct restore *r)
 
 static int make_overlay(const struct restore_disk *d)
 {
-	char *argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-F",
-			 (char *)d->format, "-b", NULL, d->overlay, NULL };
+	char *argv[11] = { "qemu-img", "create", "-q", "-f", "qcow2", "-F",
+			   (char *)d->format, "-b", NULL, d->overlay, NULL };
 	char *base = realpath(d->base, NULL);
 	int status, err;
 	pid_t pid;
@@ -200,8 +202,8 @@ static int make_run_dir(struct restore *r)
 /* Does this QEMU map a read-only file so that the guest can write? */
 static bool knows_rom(const char *qemu)
 {
-	char *argv[] = { (char *)qemu, "-object", "memory-backend-file,help",
-			 NULL };
+	char *argv[4] = { (char *)qemu, "-object", "memory-backend-file,help",
+			  NULL };
 	posix_spawn_file_actions_t fa;
 	char buf[8192] = "";
 	size_t have = 0;
