@@ -149,6 +149,11 @@ size_t knl_put(void *buf, size_t at, uint16_t type, const void *data,
 	       uint16_t len);
 /* Send @len bytes and wait for the ACK or error; replies stay in rx. */
 int knl_talk(struct knl *nl, void *buf, size_t len);
+/*
+ * The second half of it: collect the answer to message @seq. Returns 0 or the
+ * error it ends with.
+ */
+int knl_collect(struct knl *nl, uint32_t seq, bool dump);
 int knl_host_get(struct knl *nl, struct knl_host *host);
 int knl_vm_get(struct knl *nl, uint32_t id, struct knl_vm *vm);
 /* The VM of @pid; -ENOENT if there is none. */

@@ -109,11 +109,7 @@ static void parse_extack(struct knl *nl, const struct nlmsghdr *h,
 			str(nl->extack, sizeof(nl->extack), a);
 }
 
-/*
- * Collect the answer to message @seq in rx. Returns 0 or the error it ends
- * with.
- */
-static int collect(struct knl *nl, uint32_t seq, bool dump)
+int knl_collect(struct knl *nl, uint32_t seq, bool dump)
 {
 	nl->rx_len = 0;
 	nl->extack[0] = '\0';
@@ -160,7 +156,7 @@ int knl_talk(struct knl *nl, void *buf, size_t n)
 		h->nlmsg_flags |= NLM_F_ACK;
 	if (send(nl->fd, buf, n, 0) < 0)
 		return -errno;
-	return collect(nl, h->nlmsg_seq, dump);
+	return knl_collect(nl, h->nlmsg_seq, dump);
 }
 
 /* Walk the answer's generic netlink messages; @at is 0 for the first. */
