@@ -46,9 +46,9 @@ static void __exit keel_exit(void)
 {
 	/* No more events from the registry, then no more users. */
 	keel_vms_stop();
-	keel_nl_exit();
-	/* Snapshots that gave up may have work in flight: it drains here. */
+	/* Snapshots that gave up may have work in flight, which announces. */
 	drain_workqueue(keel_wq);
+	keel_nl_exit();
 	keel_snapshot_exit();
 	keel_vms_exit();
 	destroy_workqueue(keel_wq);

@@ -9,7 +9,10 @@
 #include "snapshot/snapshot.h"
 
 static const struct genl_multicast_group keel_nl_groups[] = {
-	[KEEL_NLGRP_EVENTS] = { .name = KEEL_MCGRP_EVENTS },
+	[KEEL_NLGRP_EVENTS] = {
+		.name	= KEEL_MCGRP_EVENTS,
+		.flags	= GENL_MCAST_CAP_SYS_ADMIN,
+	},
 };
 
 static struct genl_family keel_nl_family = {
@@ -22,6 +25,8 @@ static struct genl_family keel_nl_family = {
 	.resv_start_op	= KEEL_CMD_HOST_GET,
 	.mcgrps		= keel_nl_groups,
 	.n_mcgrps	= ARRAY_SIZE(keel_nl_groups),
+	/* Handlers lock for themselves: one that waits holds up nobody else. */
+	.parallel_ops	= true,
 	.module		= THIS_MODULE,
 };
 

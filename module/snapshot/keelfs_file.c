@@ -228,10 +228,12 @@ static loff_t keelfs_llseek(struct file *file, loff_t offset, int whence)
 			offset = max_t(loff_t, offset,
 				       (loff_t)pgoff << PAGE_SHIFT);
 	} else {
-		pgoff_t pgoff = page_cache_next_miss(inode->i_mapping,
-						     offset >> PAGE_SHIFT,
-						     ULONG_MAX);
+		pgoff_t pgoff;
 
+		rcu_read_lock();
+		pgoff = page_cache_next_miss(inode->i_mapping,
+					     offset >> PAGE_SHIFT, ULONG_MAX);
+		rcu_read_unlock();
 		offset = max_t(loff_t, offset, (loff_t)pgoff << PAGE_SHIFT);
 		offset = min(offset, size);
 	}
@@ -246,6 +248,7 @@ static int keelfs_punch(struct inode *inode, loff_t start, loff_t end)
 {
 	int err;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	err = keelfs_save_range(inode, start >> PAGE_SHIFT,
 				(end - 1) >> PAGE_SHIFT);
 	if (err)

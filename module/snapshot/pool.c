@@ -7,6 +7,7 @@
  * page for good. Spilling is growth.
  */
 #include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -168,8 +169,11 @@ struct keel_slot *keel_pool_take(struct keel_pool *pool, u32 n, u32 keep)
 	struct keel_slot *list = NULL, *slot;
 
 	spin_lock(&pool->lock);
-	if (pool->free < n + keep)
+	if (pool->free < n + keep) {
+		if (!keep && !pool->starved)
+			pool->starved = jiffies | 1;
 		goto unlock;
+	}
 	pool->free -= n;
 	pool->low = min(pool->low, pool->free);
 
@@ -205,6 +209,8 @@ void keel_pool_give(struct keel_pool *pool, struct keel_slot *list)
 	last->next = pool->free_list;
 	pool->free_list = list;
 	pool->free += n;
+	if (pool->free >= KEEL_POOL_CHUNK)
+		pool->starved = 0;
 	spin_unlock(&pool->lock);
 
 	/* The barrier is the waiter's: it looks again after it is queued. */

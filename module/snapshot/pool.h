@@ -39,10 +39,12 @@ struct keel_slot {
 
 /**
  * struct keel_pool - the buffers of one snapshot
- * @lock: @free_list, @free, @low
+ * @lock: @free_list, @free, @low, @starved
  * @free_list: free slots
  * @free: how many
  * @low: fewest that were free
+ * @starved: since when takers go away empty, in jiffies, never 0; 0: they do
+ *	not
  * @nr: slots that exist; grows under @grow_lock, read with acquire
  * @base: slots made by keel_pool_create()
  * @grow_lock: serializes growth
@@ -54,6 +56,7 @@ struct keel_pool {
 	struct keel_slot *free_list;
 	u32 free;
 	u32 low;
+	unsigned long starved;
 	u32 nr;
 	u32 base;
 	struct mutex grow_lock;		/* growth */

@@ -171,7 +171,7 @@ struct keel_snap *keel_snap_next(u32 after);
 
 static inline int keel_snap_phase(const struct keel_snap *snap)
 {
-	/* Pairs with the release in keel_snap_move() and the cmpxchg. */
+	/* Pairs with the releases and full barriers that move it. */
 	return smp_load_acquire(&snap->phase);
 }
 
@@ -218,9 +218,10 @@ static inline int keel_snap_touch(struct inode *inode, struct folio *folio,
 {
 	/*
 	 * Store the folio's lock bit before loading the state; the arm stores
-	 * the state before it loads the lock bit. One of the two sees.
+	 * the state before it loads the lock bit. One of the two sees. A full
+	 * barrier, because a fresh folio was locked without an atomic.
 	 */
-	smp_mb__after_atomic();
+	smp_mb();
 	if (likely(!rcu_access_pointer(KEELFS_I(inode)->snap)))
 		return 0;
 	return __keel_snap_touch(inode, folio, fresh);

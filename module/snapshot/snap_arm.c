@@ -136,6 +136,7 @@ static int keel_snap_lock_files(struct keel_snap *snap, u32 timeout_ms)
 	ktime_t end = ktime_add_ms(ktime_get(), timeout_ms);
 	unsigned int n = 0;
 
+	lockdep_assert_held(&snap->lock);
 	while (n < snap->nr_files) {
 		if (inode_trylock(file_inode(snap->files[n]->file))) {
 			n++;
@@ -215,12 +216,18 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
 
 		if (xas_retry(&xas, folio) || xa_is_value(folio))
 			continue;
-		if (!(++seen % 4096)) {
-			xas_pause(&xas);
-			cond_resched_rcu();
-		}
 		if (likely(keel_snap_folio_quiet(folio))) {
+			/* If it was replaced meanwhile, that says nothing. */
+			smp_rmb();
+			if (unlikely(folio != xas_reload(&xas))) {
+				xas_reset(&xas);
+				continue;
+			}
 			pages += folio_nr_pages(folio);
+			if (!(++seen % 4096)) {
+				xas_pause(&xas);
+				cond_resched_rcu();
+			}
 			continue;
 		}
 
@@ -288,6 +295,7 @@ static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *ar
 	bool refuse;
 	unsigned int i;
 
+	lockdep_assert_held(&snap->lock);
 	snap->nr_held = 0;
 	start = ktime_get_ns();
 	/* Store the state, then load the folios' lock bits: see touch. */

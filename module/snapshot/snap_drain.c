@@ -70,6 +70,12 @@ static bool keel_snap_has_queue(struct keel_snap *snap)
 	return snap->pending || !llist_empty(&snap->queue);
 }
 
+/* Faults fill the pool: the sweep should not go on. */
+static bool keel_snap_queue_long(struct keel_snap *snap)
+{
+	return atomic_long_read(&snap->queued) > snap->pool->base / 4;
+}
+
 static int keel_fetch_queue(struct keel_fetch *f)
 {
 	struct keel_snap *snap = f->snap;
@@ -209,9 +215,11 @@ static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 		}
 		folio_batch_release(&fbatch);
 
-		if (keel_fetch_full(f) || fatal_signal_pending(current) ||
+		if (keel_fetch_full(f) || signal_pending(current) ||
+		    keel_snap_queue_long(f->snap) ||
 		    keel_snap_phase(f->snap) != KEEL_PHASE_ARMED)
 			break;
+		cond_resched();
 	}
 	return sf->cursor >= sf->nr;
 }

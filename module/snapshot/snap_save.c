@@ -174,11 +174,16 @@ static int keel_snap_wait_gate(struct keel_snap *snap, enum keel_wait how)
 				   keel_snap_phase(snap) != KEEL_PHASE_SHUT);
 }
 
-/* Return: jiffies left, 0 if time ran out, negative if a signal came. */
+/*
+ * The clock runs from when the pool ran dry, however often a waiter was called
+ * away. Return: jiffies left, 0 if time ran out, negative if a signal came.
+ */
 static long keel_snap_wait_slots(struct keel_snap *snap, enum keel_wait how)
 {
-	long timeout = msecs_to_jiffies(snap->stall_ms);
+	unsigned long starved = READ_ONCE(snap->pool->starved) ?: jiffies;
+	long timeout = msecs_to_jiffies(snap->stall_ms) - (jiffies - starved);
 
+	timeout = max(timeout, 1L);
 	if (how == KEEL_WAIT_INTERRUPTIBLE)
 		return wait_event_interruptible_timeout(snap->pool->wq,
 						keel_snap_has_slots(snap),
@@ -207,6 +212,9 @@ int keel_snap_file_wait(struct keel_snap_file *sf, enum keel_wait how)
 	u64 start = ktime_get_ns();
 	long left;
 
+	/* The kernel itself may not heed the signal, and come again at once. */
+	if (how == KEEL_WAIT_INTERRUPTIBLE && signal_pending(current))
+		schedule_timeout_killable(1);
 	if (keel_snap_phase(snap) == KEEL_PHASE_SHUT)
 		return keel_snap_wait_gate(snap, how) ? -EINTR : 0;
 	if (keel_snap_has_slots(snap))

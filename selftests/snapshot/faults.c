@@ -479,7 +479,7 @@ static void policies(struct guest *g)
 			.pool_bytes = KEEL_SNAP_POOL_MIN,
 			.overflow = table[i].overflow,
 			.stall_ms = table[i].stall_ms,
-			.pinned_max = 1024,
+			.pinned_max = 4096,
 		};
 		struct keel_snap_stat st = {};
 		struct ksnap s = {};
@@ -557,7 +557,7 @@ static void vmm_killed(void)
 static void two_at_once(struct guest *a)
 {
 	struct keel_snap_create c = { .pool_bytes = 32 << 20,
-				      .pinned_max = 1024 }, d = c;
+				      .pinned_max = 4096 }, d = c;
 	struct ksnap s = {}, t = {};
 	struct levels was;
 	struct guest b;
@@ -582,7 +582,7 @@ static void two_at_once(struct guest *a)
 static void unlinked(void)
 {
 	struct keel_snap_create c = { .pool_bytes = 32 << 20,
-				      .pinned_max = 1024 };
+				      .pinned_max = 4096 };
 	struct ksnap s = {};
 	struct levels was;
 	struct guest g;

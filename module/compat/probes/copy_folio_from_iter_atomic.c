@@ -3,7 +3,7 @@
 #include <linux/uio.h>
 
 /* Clashes with the call of that name, where there is one. */
-static int copy_page_from_iter_atomic;
+enum { copy_page_from_iter_atomic };
 
 size_t probe(struct folio *folio, struct iov_iter *iter);
 size_t probe(struct folio *folio, struct iov_iter *iter)
