@@ -312,6 +312,16 @@ boot_watch() {
 		kill "$(cat "$boot_dir/pid")"
 		return
 	done
+	# A host that lost a CPU comes to no end by itself.
+	until [ -e "$boot_dir/ended" ]; do
+		sleep 2
+		boot_lost_cpu "$boot_log/console.log" >/dev/null || continue
+		sleep 20
+		if boot_lost_cpu "$boot_log/console.log" >/dev/null && [ ! -e "$boot_dir/ended" ]; then
+			kill "$(cat "$boot_dir/pid")"
+			return
+		fi
+	done
 }
 
 boot_qemu_run() {
