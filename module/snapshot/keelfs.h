@@ -16,8 +16,9 @@ struct keel_snap_file;
  * struct keelfs_inode - an inode of keelfs
  * @vfs_inode: the VFS's part
  * @snap: the snapshot this file takes part in, or NULL. Set by cmpxchg, taken
- *	away under keel_snap.lock; read under keel_snap_srcu. A fault that saw NULL here while it
- *	held its folio's lock may map that folio: the arm waits for the lock.
+ *	away under keel_snap.lock; read under RCU, see keel_snap_enter(). A
+ *	fault that saw NULL here while it held its folio's lock may map that
+ *	folio: the arm waits for the lock.
  * @node: in the list of all keelfs inodes, under keelfs_inodes_lock
  */
 struct keelfs_inode {

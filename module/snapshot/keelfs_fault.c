@@ -15,6 +15,7 @@
  * mappings away, then goes through all folios: one that is unlocked and
  * unmapped can only be mapped by a fault that will see the gate shut.
  */
+#include <linux/file.h>
 #include <linux/pagemap.h>
 
 #include "snapshot/keelfs.h"
@@ -151,29 +152,34 @@ static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 {
 	enum keel_wait how = vmf->flags & FAULT_FLAG_INTERRUPTIBLE ?
 			     KEEL_WAIT_INTERRUPTIBLE : KEEL_WAIT_KILLABLE;
-	vm_fault_t ret = VM_FAULT_RETRY;
 	struct keel_snap_file *sf;
-	int srcu;
+	struct file *file;
+	int err;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 
-	/* The SRCU section keeps the snapshot, which keeps the inode. */
-	srcu = srcu_read_lock(&keel_snap_srcu);
-	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
-	if (!sf) {
-		ret = 0;
-	} else if (vmf->flags & FAULT_FLAG_ALLOW_RETRY) {
-		/* After this neither the fault nor its VMA may be looked at. */
-		keel_release_fault_lock(vmf);
-		keel_snap_file_wait(sf, how);
-	} else if (keel_snap_file_wait(sf, KEEL_WAIT_LOCKED)) {
-		ret = VM_FAULT_SIGBUS;	/* a fatal signal is pending */
-	} else {
-		ret = 0;
+	sf = keel_snap_enter(inode);
+	if (!sf)
+		return 0;
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
+		err = keel_snap_file_wait(sf, KEEL_WAIT_LOCKED);
+		keel_snap_leave(sf);
+		return err ? VM_FAULT_SIGBUS : 0; /* a fatal signal is pending */
 	}
-	srcu_read_unlock(&keel_snap_srcu, srcu);
-	return ret;
+
+	/*
+	 * Without the lock the VMA may go, and with it the last file that
+	 * keeps this code loaded. fput() in a fault takes effect when the task
+	 * is on its way back to user space.
+	 */
+	file = get_file(vmf->vma->vm_file);
+	/* After this neither the fault nor its VMA may be looked at. */
+	keel_release_fault_lock(vmf);
+	keel_snap_file_wait(sf, how);
+	keel_snap_leave(sf);
+	fput(file);
+	return VM_FAULT_RETRY;
 }
 
 static vm_fault_t keelfs_fault(struct vm_fault *vmf)

@@ -3,23 +3,27 @@
  * Live snapshots: life cycle. snap.h has the data model.
  *
  * Ending one goes in three acts: the phase says so, and waiters wake; the
- * files forget their parts, and readers are waited for; the last reference
- * frees. The second needs a sleeping context, so a fault that gives up leaves
- * it to abort_work; faults that meet the snapshot meanwhile see its phase.
+ * files forget their parts, and who came through them is waited for; the last
+ * reference frees. The second needs a sleeping context, so a fault that gives
+ * up leaves it to abort_work; faults that meet the snapshot meanwhile see its
+ * phase.
+ *
+ * A fault may stay inside for as long as stall_ms. It is counted in the
+ * snapshot it stays in, so that the end of one waits for nobody in another; it
+ * holds no reference, so that it never has to free.
  */
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "core/keel.h"
 #include "core/trace.h"
 #include "snapshot/snap.h"
 #include "snapshot/snapshot.h"
 #include "compat/compat.h"
-
-DEFINE_SRCU(keel_snap_srcu);
 
 /* Protects the list and the numbering. */
 static DEFINE_MUTEX(keel_snaps_lock);
@@ -204,20 +208,42 @@ put:
 	return ret;
 }
 
-static void keel_snap_detach(struct keel_snap *snap)
+/**
+ * keel_snap_enter - come to the snapshot that a file is in
+ * @inode: keelfs file
+ *
+ * Until keel_snap_leave() the file's part stays, and with it the snapshot, its
+ * pool, and the file. Who is inside may sleep, but not for keel_snap.lock.
+ *
+ * Context: any.
+ * Return: the file's part, or NULL if the file is in no snapshot.
+ */
+struct keel_snap_file *keel_snap_enter(struct inode *inode)
 {
-	unsigned int i;
+	struct keel_snap_file *sf;
 
-	lockdep_assert_held(&snap->lock);
-	if (!snap->attached)
-		return;
-	for (i = 0; i < snap->nr_files; i++) {
-		struct inode *inode = file_inode(snap->files[i]->file);
+	/* keel_snap_detach() waits for this section, then for the count. */
+	rcu_read_lock();
+	sf = rcu_dereference(KEELFS_I(inode)->snap);
+	if (sf)
+		atomic_inc(&sf->snap->users);
+	rcu_read_unlock();
+	return sf;
+}
 
-		rcu_assign_pointer(KEELFS_I(inode)->snap, NULL);
-	}
-	synchronize_srcu(&keel_snap_srcu);
-	snap->attached = false;
+/**
+ * keel_snap_leave - the mirror of keel_snap_enter()
+ * @sf: what it returned
+ *
+ * Context: any.
+ */
+void keel_snap_leave(struct keel_snap_file *sf)
+{
+	atomic_t *users = &sf->snap->users;
+
+	/* Below 1 it may be freed at once: only the address is used then. */
+	if (atomic_dec_and_test(users))
+		wake_up_var(users);
 }
 
 static void keel_snap_wake(struct keel_snap *snap)
@@ -227,12 +253,32 @@ static void keel_snap_wake(struct keel_snap *snap)
 		wake_up_all(&snap->pool->wq);
 }
 
+/* The phase is one that nobody waits in: who does is woken, and goes. */
+static void keel_snap_detach(struct keel_snap *snap)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&snap->lock);
+	if (!snap->attached)
+		return;
+	keel_snap_wake(snap);
+	for (i = 0; i < snap->nr_files; i++) {
+		struct inode *inode = file_inode(snap->files[i]->file);
+
+		rcu_assign_pointer(KEELFS_I(inode)->snap, NULL);
+	}
+	synchronize_rcu();
+	wait_var_event(&snap->users, !atomic_read_acquire(&snap->users));
+	snap->attached = false;
+}
+
 /**
  * keel_snap_give_up - abort an armed snapshot from the path of a write
  * @snap: the snapshot
  * @reason: enum keel_snap_reason
  *
- * Context: any that may not sleep, with keel_snap_srcu held for reading.
+ * Context: any that may not sleep; between keel_snap_enter() and
+ *	keel_snap_leave(), or with a reference.
  */
 void keel_snap_give_up(struct keel_snap *snap, int reason)
 {
@@ -242,7 +288,7 @@ void keel_snap_give_up(struct keel_snap *snap, int reason)
 		return;
 
 	keel_snap_wake(snap);
-	/* The files lead here still, so there is a reference to copy. */
+	/* Who detaches has a reference, and waits for us: it can be copied. */
 	kref_get(&snap->ref);
 	if (!queue_work(keel_wq, &snap->abort_work))
 		keel_snap_put(snap);
@@ -264,7 +310,7 @@ static void keel_snap_abort_work(struct work_struct *work)
  * @snap: the snapshot
  * @reason: enum keel_snap_reason
  *
- * When this returns no guest meets the snapshot any more.
+ * When this returns no guest meets the snapshot any more, and none is inside.
  *
  * Context: may sleep; waits for an arm under way.
  * Return: 0, -EALREADY if it is complete or aborted, -EPROTO if it was not
@@ -287,7 +333,6 @@ int keel_snap_abort(struct keel_snap *snap, int reason)
 		}
 		cmpxchg(&snap->reason, KEEL_REASON_NONE, reason);
 	} while (cmpxchg(&snap->phase, phase, KEEL_PHASE_ABORTED) != phase);
-	keel_snap_wake(snap);
 	keel_snap_detach(snap);
 	mutex_unlock(&snap->lock);
 

@@ -29,7 +29,6 @@
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
-#include <linux/srcu.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -82,6 +81,8 @@ struct keel_snap_held {
 /**
  * struct keel_snap - one snapshot
  * @ref: the open file, netlink look-ups and the abort work hold it
+ * @users: who came to it through a file, between keel_snap_enter() and
+ *	keel_snap_leave(); keel_snap_detach() waits until there are none
  * @id: its number, 0 until CREATE; fixed then
  * @node: in the list of all snapshots, under keel_snaps_lock
  * @lock: moves of @phase (but see above), @files, @nr_files
@@ -112,6 +113,7 @@ struct keel_snap_held {
  */
 struct keel_snap {
 	struct kref ref;
+	atomic_t users;
 	u32 id;
 	struct list_head node;
 	struct mutex lock;		/* moves of phase, the files */
@@ -153,14 +155,13 @@ struct keel_snap {
 	atomic64_t throttled_ns;
 };
 
-/* Protects keelfs_inode.snap and what it leads to. Readers may sleep. */
-extern struct srcu_struct keel_snap_srcu;
-
 /* snap.c: life cycle */
 struct keel_snap *keel_snap_alloc(void);
 void keel_snap_put(struct keel_snap *snap);
 int keel_snap_create(struct keel_snap *snap, struct keel_snap_create *arg);
 int keel_snap_add_file(struct keel_snap *snap, struct keel_snap_add_file *arg);
+struct keel_snap_file *keel_snap_enter(struct inode *inode);
+void keel_snap_leave(struct keel_snap_file *sf);
 int keel_snap_abort(struct keel_snap *snap, int reason);
 void keel_snap_give_up(struct keel_snap *snap, int reason);
 void keel_snap_complete(struct keel_snap *snap);

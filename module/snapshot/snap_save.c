@@ -143,14 +143,14 @@ static int keel_snap_file_touch(struct keel_snap_file *sf, struct folio *folio,
 int __keel_snap_touch(struct inode *inode, struct folio *folio, bool fresh)
 {
 	struct keel_snap_file *sf;
-	int srcu, ret = 0;
+	int ret;
 
 	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
-	srcu = srcu_read_lock(&keel_snap_srcu);
-	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
-	if (sf)
-		ret = keel_snap_file_touch(sf, folio, fresh);
-	srcu_read_unlock(&keel_snap_srcu, srcu);
+	sf = keel_snap_enter(inode);
+	if (!sf)
+		return 0;
+	ret = keel_snap_file_touch(sf, folio, fresh);
+	keel_snap_leave(sf);
 	return ret;
 }
 
@@ -203,7 +203,7 @@ static long keel_snap_wait_slots(struct keel_snap *snap, enum keel_wait how)
  * meanwhile; few such faults exist (ptrace, /proc/PID/mem), so they are given
  * memory beyond the pool if there is any.
  *
- * Context: sleeps; keel_snap_srcu held for reading, folio lock not.
+ * Context: sleeps; after keel_snap_enter(), without the folio lock.
  * Return: 0 to try again, -EINTR if a signal is pending that @how heeds.
  */
 int keel_snap_file_wait(struct keel_snap_file *sf, enum keel_wait how)
@@ -246,14 +246,13 @@ int keel_snap_file_wait(struct keel_snap_file *sf, enum keel_wait how)
  */
 int keel_snap_wait(struct inode *inode)
 {
-	struct keel_snap_file *sf;
-	int srcu, ret = 0;
+	struct keel_snap_file *sf = keel_snap_enter(inode);
+	int ret;
 
-	srcu = srcu_read_lock(&keel_snap_srcu);
-	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
-	if (sf)
-		ret = keel_snap_file_wait(sf, KEEL_WAIT_KILLABLE);
-	srcu_read_unlock(&keel_snap_srcu, srcu);
+	if (!sf)
+		return 0;
+	ret = keel_snap_file_wait(sf, KEEL_WAIT_KILLABLE);
+	keel_snap_leave(sf);
 	return ret;
 }
 
@@ -290,38 +289,31 @@ static bool keel_snap_saved_huge(struct keel_snap_file *sf, pgoff_t pgoff)
  * @start: first page that might be mapped; moved up
  * @end: last page; moved down
  *
- * Context: RCU read side, which keel_snap_prepare() waits for. Never sleeps.
+ * Context: RCU read side, which keel_snap_prepare() and keel_snap_detach()
+ *	wait for. Never sleeps.
  * Return: whether there are any.
  */
 bool keel_snap_saved(struct inode *inode, pgoff_t pgoff, pgoff_t *start,
 		     pgoff_t *end)
 {
 	struct keel_snap_file *sf;
-	bool ret = true;
-	int srcu;
+	bool ret;
 
-	if (likely(!rcu_access_pointer(KEELFS_I(inode)->snap)))
+	sf = rcu_dereference(KEELFS_I(inode)->snap);
+	if (likely(!sf))
 		return true;
 
-	srcu = srcu_read_lock(&keel_snap_srcu);
-	sf = srcu_dereference(KEELFS_I(inode)->snap, &keel_snap_srcu);
-	if (!sf)
-		goto unlock;
 	switch (keel_snap_phase(sf->snap)) {
 	case KEEL_PHASE_ARMED:
 		/* Bits are never cleared: what is seen saved stays so. */
 		ret = keel_snap_saved_run(sf, pgoff, start, end);
 		if (ret && KEELFS_SB(inode->i_sb)->huge)
 			ret = keel_snap_saved_huge(sf, pgoff);
-		break;
+		return ret;
 	case KEEL_PHASE_PREPARED:
 	case KEEL_PHASE_SHUT:
-		ret = false;
-		break;
+		return false;
 	default:
-		break;
+		return true;
 	}
-unlock:
-	srcu_read_unlock(&keel_snap_srcu, srcu);
-	return ret;
 }
