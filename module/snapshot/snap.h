@@ -103,7 +103,7 @@ struct keel_snap_held {
  * @queued: how many
  * @pending: slots taken off @queue, oldest first
  * @cursor_file: file the sweep is in
- * @held: what the walk found held, @nr_held of at most @max_held
+ * @held: what the arm found held, @nr_held of at most @max_held
  * @nr_held: entries of @held
  * @max_held: room in @held
  * @abort_work: what is left to do after a fault aborted

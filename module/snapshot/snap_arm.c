@@ -6,10 +6,11 @@
  * all mappings of all files away, and looks at every folio once: those whose
  * lock is held may be about to be mapped by a fault that began before the gate
  * shut, so their locks are waited for and the mappings taken again. After the
- * last file's walk no CPU can write to any of them: that is the instant. Pages
- * that something else than the page cache still holds (devices by DMA, KVM for
- * nested guests, a read(2) in flight) may change without a fault, so they are
- * saved before the gate opens.
+ * last file's walk no CPU can write to any of them. Pages that something else
+ * than the page cache still holds (devices by DMA, KVM for nested guests, a
+ * read(2) in flight) may change without a fault, so they are saved before the
+ * gate opens. Many are only held in passing; a second look drops those, which
+ * cannot be held anew by anybody who writes. After it is the instant.
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -19,6 +20,12 @@
 #include "core/trace.h"
 #include "snapshot/snap.h"
 #include "compat/compat.h"
+
+/* Folios that a CPU may keep in its batches, of the LRU and of mlock. */
+#define KEEL_ARM_BATCHED	64U
+
+/* How often to look at held pages again, 50 us apart, before refusing. */
+#define KEEL_ARM_LOOKS		5
 
 static int keel_snap_file_room(struct keel_snap_file *sf, pgoff_t nr)
 {
@@ -101,7 +108,7 @@ int keel_snap_prepare(struct keel_snap *snap)
 	if (pinned > snap->pinned_max)
 		goto unlock;
 
-	snap->max_held = snap->pinned_max;
+	snap->max_held = snap->pinned_max + KEEL_ARM_BATCHED * num_online_cpus();
 	if (!snap->held)
 		snap->held = kvcalloc(snap->max_held, sizeof(*snap->held),
 				      GFP_KERNEL_ACCOUNT);
@@ -155,11 +162,12 @@ static int keel_snap_lock_files(struct keel_snap *snap, u32 timeout_ms)
 
 /*
  * Close out one folio: wait for whoever is about to map it, take the mapping
- * away again, note if something else holds it. Return: false if the folio has
- * left the file and its index must be looked at again.
+ * away again, note if something else holds it; in *lost if there is no room.
+ * Return: false if the folio has left the file and its index must be looked at
+ * again.
  */
 static bool keel_snap_close_folio(struct keel_snap_file *sf,
-				  struct folio *folio, u64 *held)
+				  struct folio *folio, u64 *lost)
 {
 	struct address_space *mapping = sf->file->f_mapping;
 	long nr = folio_nr_pages(folio);
@@ -174,14 +182,15 @@ static bool keel_snap_close_folio(struct keel_snap_file *sf,
 		unmap_mapping_pages(mapping, folio->index, nr, false);
 
 	/* The page cache has a reference a page, the walk one. */
-	if (folio_ref_count(folio) > nr + 1) {
-		*held += nr;
-		if (snap->nr_held < snap->max_held) {
-			snap->held[snap->nr_held].sf = sf;
-			snap->held[snap->nr_held].pgoff = folio->index;
-			snap->held[snap->nr_held++].nr = nr;
-		}
+	if (folio_ref_count(folio) <= nr + 1)
+		goto unlock;
+	if (snap->nr_held == snap->max_held) {
+		*lost += nr;
+		goto unlock;
 	}
+	snap->held[snap->nr_held].sf = sf;
+	snap->held[snap->nr_held].pgoff = folio->index;
+	snap->held[snap->nr_held++].nr = nr;
 unlock:
 	folio_unlock(folio);
 	return ours;
@@ -199,7 +208,7 @@ static bool keel_snap_folio_quiet(struct folio *folio)
 }
 
 /* Look at every folio of a file once. Return: pages present. */
-static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
+static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *lost)
 {
 	XA_STATE(xas, &sf->file->f_mapping->i_pages, 0);
 	unsigned int seen = 0;
@@ -244,7 +253,7 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
 		xas_pause(&xas);
 		rcu_read_unlock();
 
-		done = keel_snap_close_folio(sf, folio, held);
+		done = keel_snap_close_folio(sf, folio, lost);
 		if (done)
 			pages += folio_nr_pages(folio);
 		folio_put(folio);
@@ -257,7 +266,88 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *held)
 	return pages;
 }
 
-/* Save what was found held. Nobody else can: the gate is shut. */
+enum keel_holder {
+	KEEL_HOLDER_NONE,
+	KEEL_HOLDER_BATCH,	/* a batch on its way to the LRU: never writes */
+	KEEL_HOLDER_OTHER,
+};
+
+/* Who holds what the walk found held, as of now? */
+static enum keel_holder keel_snap_holder(const struct keel_snap_held *held)
+{
+	struct folio *folio = keel_filemap_get_folio(held->sf->file->f_mapping,
+						     held->pgoff);
+	enum keel_holder holder = KEEL_HOLDER_OTHER;
+	long others;
+	bool same;
+
+	/* Nothing removes folios with the inode locked. */
+	if (!folio)
+		return holder;
+	/* The page cache has a reference a page, we have one. */
+	others = folio_ref_count(folio) - folio_nr_pages(folio) - 1;
+	/* One that was split or put together meanwhile is not worth the trouble. */
+	same = folio->index == held->pgoff && folio_nr_pages(folio) == held->nr;
+	if (same && others <= 0)
+		holder = KEEL_HOLDER_NONE;
+	else if (same && others == 1 && !folio_test_lru(folio))
+		holder = KEEL_HOLDER_BATCH;
+	folio_put(folio);
+	return holder;
+}
+
+/*
+ * Drop what is not held any more: by a fault that waited for the folio's lock
+ * and met the gate, by a look-up, by a CPU's batch that has been emptied. All
+ * that such a holder wrote was written before now, and now no mapping is left
+ * to get hold of a page by. A page that seems to be in a batch is saved, for
+ * that is a guess, but not counted. Return: pages that count as held; in
+ * *saves those that have to be saved.
+ */
+static u64 keel_snap_recheck_held(struct keel_snap *snap, u64 *saves)
+{
+	size_t i, kept = 0;
+	u64 held = 0;
+
+	*saves = 0;
+	for (i = 0; i < snap->nr_held; i++) {
+		enum keel_holder holder = keel_snap_holder(&snap->held[i]);
+
+		if (!(i % 1024))
+			cond_resched();
+		if (holder == KEEL_HOLDER_NONE)
+			continue;
+		*saves += snap->held[i].nr;
+		if (holder == KEEL_HOLDER_OTHER)
+			held += snap->held[i].nr;
+		snap->held[kept++] = snap->held[i];
+	}
+	snap->nr_held = kept;
+	return held;
+}
+
+/*
+ * Find out what is really held, and whether that is too much, also for the
+ * buffers there are. The gate is shut: be quick to accept, and not long about
+ * refusing.
+ */
+static int keel_snap_settle_held(struct keel_snap *snap, u64 lost, u64 *held)
+{
+	unsigned int looks = KEEL_ARM_LOOKS;
+	u64 saves;
+
+	for (;;) {
+		*held = lost + keel_snap_recheck_held(snap, &saves);
+		if (!lost && *held <= snap->pinned_max &&
+		    saves <= READ_ONCE(snap->pool->free))
+			return 0;
+		if (lost || !--looks)
+			return -ETOOMANYREFS;
+		usleep_range(50, 100);
+	}
+}
+
+/* Save what is held. Nobody else can: the gate is shut. */
 static void keel_snap_save_held(struct keel_snap *snap)
 {
 	size_t i;
@@ -288,12 +378,12 @@ static void keel_snap_save_held(struct keel_snap *snap)
 	}
 }
 
-/* With the files locked: shut, unmap, walk, save, open. */
+/* With the files locked: shut, unmap, walk, look again, save, open. */
 static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *arg)
 {
-	u64 start, unmapped, walked, pages = 0, held = 0;
-	bool refuse;
+	u64 start, unmapped, walked, pages = 0, lost = 0, held;
 	unsigned int i;
+	int err;
 
 	lockdep_assert_held(&snap->lock);
 	snap->nr_held = 0;
@@ -304,18 +394,18 @@ static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *ar
 		unmap_mapping_range(snap->files[i]->file->f_mapping, 0, 0, 0);
 	unmapped = ktime_get_ns();
 	for (i = 0; i < snap->nr_files; i++)
-		pages += keel_snap_walk_file(snap->files[i], &held);
+		pages += keel_snap_walk_file(snap->files[i], &lost);
 	walked = ktime_get_ns();
+	err = keel_snap_settle_held(snap, lost, &held);
 	arg->time_ns = ktime_get_real_ns();
 
-	refuse = held > snap->pinned_max;
-	if (!refuse) {
+	if (!err) {
 		snap->pages = pages;
 		keel_snap_save_held(snap);
 	}
 	/* Who sees the gate open sees what was saved before. */
 	smp_store_release(&snap->phase,
-			  refuse ? KEEL_PHASE_PREPARED : KEEL_PHASE_ARMED);
+			  err ? KEEL_PHASE_PREPARED : KEEL_PHASE_ARMED);
 	wake_up_all(&snap->gate_wq);
 
 	arg->gate_ns = ktime_get_ns() - start;
@@ -324,7 +414,7 @@ static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *ar
 	arg->pages = pages;
 	arg->pinned = held;
 	snap->arm_ns = arg->gate_ns;
-	return refuse ? -ETOOMANYREFS : 0;
+	return err;
 }
 
 /**
