@@ -2,13 +2,16 @@
 /*
  * The buffers of one snapshot.
  *
- * They are charged to the memory cgroup of whoever makes them, and live until
- * the snapshot is closed: user space may have them mapped, so a slot keeps its
- * page for good. Spilling is growth.
+ * They are charged to the memory cgroup of whoever makes the pool, and live
+ * until the snapshot is closed: user space may have them mapped, so a slot
+ * keeps its page for good. Spilling is growth; it happens in the task that
+ * faults, but it is not that task's memory.
  */
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <uapi/linux/keel.h>
@@ -83,11 +86,14 @@ static int keel_pool_grow_one(struct keel_pool *pool, gfp_t gfp)
 int keel_pool_grow(struct keel_pool *pool, u32 n)
 {
 	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+	struct mem_cgroup *memcg;
 	int err = 0;
 
 	mutex_lock(&pool->grow_lock);
+	memcg = set_active_memcg(pool->memcg);
 	while (n-- && !err)
 		err = keel_pool_grow_one(pool, gfp);
+	set_active_memcg(memcg);
 	mutex_unlock(&pool->grow_lock);
 	return err;
 }
@@ -114,6 +120,7 @@ struct keel_pool *keel_pool_create(u32 slots)
 	spin_lock_init(&pool->lock);
 	mutex_init(&pool->grow_lock);
 	init_waitqueue_head(&pool->wq);
+	pool->memcg = get_mem_cgroup_from_mm(current->mm);
 
 	mutex_lock(&pool->grow_lock);
 	while (pool->nr < slots && !err) {
@@ -152,6 +159,7 @@ void keel_pool_destroy(struct keel_pool *pool)
 
 	for (id = 0; id < KEEL_POOL_SLOTS_MAX / KEEL_POOL_CHUNK; id++)
 		kvfree(pool->chunks[id]);
+	mem_cgroup_put(pool->memcg);
 	kvfree(pool);
 }
 

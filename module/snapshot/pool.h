@@ -11,6 +11,7 @@
 #include <linux/wait.h>
 
 struct keel_snap_file;
+struct mem_cgroup;
 struct page;
 
 /**
@@ -49,6 +50,7 @@ struct keel_slot {
  * @base: slots made by keel_pool_create()
  * @grow_lock: serializes growth
  * @wq: who waits for a free slot
+ * @memcg: memory cgroup of who made it, held; all slots are charged to it
  * @chunks: table of slot chunks
  */
 struct keel_pool {
@@ -61,6 +63,7 @@ struct keel_pool {
 	u32 base;
 	struct mutex grow_lock;		/* growth */
 	wait_queue_head_t wq;
+	struct mem_cgroup *memcg;
 	struct keel_slot *chunks[];
 };
 
