@@ -51,6 +51,18 @@ static inline struct keelfs_sb *KEELFS_SB(struct super_block *sb)
 	return sb->s_fs_info;
 }
 
+/*
+ * Is some of a folio's memory broken, as the kernel's memory failure handling
+ * has found? It leaves such a folio in the file, as in shmem: were it removed,
+ * zeroes would take its place and nobody would know. Broken memory must not be
+ * read: that stops the machine.
+ */
+static inline bool keelfs_folio_poisoned(struct folio *folio)
+{
+	return folio_test_hwpoison(folio) ||
+	       (folio_test_large(folio) && folio_test_has_hwpoisoned(folio));
+}
+
 /* keelfs.c */
 int keelfs_init(void);
 void keelfs_exit(void);

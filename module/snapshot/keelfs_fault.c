@@ -197,13 +197,16 @@ static vm_fault_t keelfs_fault(struct vm_fault *vmf)
 			return folio == ERR_PTR(-ENOMEM) ? VM_FAULT_OOM :
 							   VM_FAULT_SIGBUS;
 
-		if (!writer || !keel_snap_touch(inode, folio, fresh)) {
-			vmf->page = folio_file_page(folio, vmf->pgoff);
+		vmf->page = folio_file_page(folio, vmf->pgoff);
+		ret = PageHWPoison(vmf->page) ? VM_FAULT_HWPOISON : 0;
+		if (!ret &&
+		    (!writer || !keel_snap_touch(inode, folio, fresh)))
 			return VM_FAULT_LOCKED;
-		}
+
+		vmf->page = NULL;
 		folio_unlock(folio);
 		folio_put(folio);
-		ret = keelfs_fault_wait(vmf, inode);
+		ret = ret ?: keelfs_fault_wait(vmf, inode);
 	} while (!ret);
 
 	return ret;

@@ -25,7 +25,7 @@ static void keelfs_folio_unlock_put(struct folio *folio)
 
 /*
  * The folio at @pgoff, locked, saved if a snapshot wants it, ready to be
- * changed; instantiated if need be.
+ * changed; instantiated if need be. -EIO if its memory is broken.
  */
 static struct folio *keelfs_folio_begin_write(struct inode *inode, pgoff_t pgoff)
 {
@@ -38,7 +38,8 @@ static struct folio *keelfs_folio_begin_write(struct inode *inode, pgoff_t pgoff
 		folio = keelfs_folio_lock(inode, pgoff, NULL, &fresh);
 		if (IS_ERR(folio))
 			return folio;
-		err = keel_snap_touch(inode, folio, fresh);
+		err = PageHWPoison(folio_file_page(folio, pgoff)) ? -EIO :
+		      keel_snap_touch(inode, folio, fresh);
 		if (err)
 			keelfs_folio_unlock_put(folio);
 		if (err == -EAGAIN)
@@ -81,6 +82,23 @@ static int keelfs_save_range(struct inode *inode, pgoff_t first, pgoff_t last)
 	return err;
 }
 
+/* Copy within a page. Return: bytes, or -EIO. */
+static ssize_t keelfs_read_some(struct inode *inode, loff_t pos, size_t want,
+				struct iov_iter *to)
+{
+	struct folio *folio = keel_filemap_get_folio(inode->i_mapping,
+						     pos >> PAGE_SHIFT);
+	ssize_t got = -EIO;
+
+	if (!folio)
+		return iov_iter_zero(want, to);
+	if (!PageHWPoison(folio_file_page(folio, pos >> PAGE_SHIFT)))
+		got = copy_folio_to_iter(folio, offset_in_folio(folio, pos),
+					 want, to);
+	folio_put(folio);
+	return got;
+}
+
 static ssize_t keelfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
@@ -88,30 +106,21 @@ static ssize_t keelfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	while (iov_iter_count(to)) {
 		loff_t pos = iocb->ki_pos, size = i_size_read(inode);
-		size_t offset = offset_in_page(pos), want, got;
-		struct folio *folio;
+		ssize_t want, got;
 
 		if (pos >= size)
 			break;
-		want = min_t(loff_t, size - pos, PAGE_SIZE - offset);
-		want = min(want, iov_iter_count(to));
+		want = min_t(loff_t, size - pos, PAGE_SIZE - offset_in_page(pos));
+		want = min_t(size_t, want, iov_iter_count(to));
 
-		folio = keel_filemap_get_folio(inode->i_mapping,
-					       pos >> PAGE_SHIFT);
-		if (folio) {
-			got = copy_folio_to_iter(folio,
-						 offset_in_folio(folio, pos),
-						 want, to);
-			folio_put(folio);
-		} else {
-			got = iov_iter_zero(want, to);
+		got = keelfs_read_some(inode, pos, want, to);
+		if (got > 0) {
+			iocb->ki_pos += got;
+			done += got;
 		}
-
-		iocb->ki_pos += got;
-		done += got;
 		if (got < want) {
 			if (!done)
-				done = -EFAULT;
+				done = got < 0 ? got : -EFAULT;
 			break;
 		}
 		if (fatal_signal_pending(current)) {

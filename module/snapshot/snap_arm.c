@@ -160,14 +160,26 @@ static int keel_snap_lock_files(struct keel_snap *snap, u32 timeout_ms)
 	return 0;
 }
 
+/**
+ * struct keel_arm_seen - what the walk saw
+ * @pages: pages present
+ * @lost: held pages that there was no room in keel_snap.held for
+ * @poisoned: memory that cannot be read
+ */
+struct keel_arm_seen {
+	u64 pages;
+	u64 lost;
+	bool poisoned;
+};
+
 /*
  * Close out one folio: wait for whoever is about to map it, take the mapping
- * away again, note if something else holds it; in *lost if there is no room.
- * Return: false if the folio has left the file and its index must be looked at
- * again.
+ * away again, note if something else holds it. Return: false if the folio has
+ * left the file and its index must be looked at again.
  */
 static bool keel_snap_close_folio(struct keel_snap_file *sf,
-				  struct folio *folio, u64 *lost)
+				  struct folio *folio,
+				  struct keel_arm_seen *seen)
 {
 	struct address_space *mapping = sf->file->f_mapping;
 	long nr = folio_nr_pages(folio);
@@ -180,12 +192,14 @@ static bool keel_snap_close_folio(struct keel_snap_file *sf,
 		goto unlock;
 	if (folio_mapped(folio))
 		unmap_mapping_pages(mapping, folio->index, nr, false);
+	seen->pages += nr;
+	seen->poisoned |= keelfs_folio_poisoned(folio);
 
 	/* The page cache has a reference a page, the walk one. */
 	if (folio_ref_count(folio) <= nr + 1)
 		goto unlock;
 	if (snap->nr_held == snap->max_held) {
-		*lost += nr;
+		seen->lost += nr;
 		goto unlock;
 	}
 	snap->held[snap->nr_held].sf = sf;
@@ -196,27 +210,30 @@ unlock:
 	return ours;
 }
 
-/* Nobody maps it, is about to, or holds it. May be of another file by now. */
+/*
+ * Nobody maps it, is about to, or holds it, and it is sound. It may be of
+ * another file by now.
+ */
 static bool keel_snap_folio_quiet(struct folio *folio)
 {
 	if (folio_test_locked(folio))
 		return false;
 	/* Its lock was dropped after it was mapped. */
 	smp_rmb();
-	return !folio_mapped(folio) &&
+	return !folio_mapped(folio) && !keelfs_folio_poisoned(folio) &&
 	       folio_ref_count(folio) <= folio_nr_pages(folio);
 }
 
-/* Look at every folio of a file once. Return: pages present. */
-static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *lost)
+/* Look at every folio of a file once. */
+static void keel_snap_walk_file(struct keel_snap_file *sf,
+				struct keel_arm_seen *seen)
 {
 	XA_STATE(xas, &sf->file->f_mapping->i_pages, 0);
-	unsigned int seen = 0;
+	unsigned int looks = 0;
 	struct folio *folio;
-	u64 pages = 0;
 
 	if (!sf->nr)
-		return 0;
+		return;
 
 	rcu_read_lock();
 	xas_for_each(&xas, folio, sf->nr - 1) {
@@ -232,8 +249,8 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *lost)
 				xas_reset(&xas);
 				continue;
 			}
-			pages += folio_nr_pages(folio);
-			if (!(++seen % 4096)) {
+			seen->pages += folio_nr_pages(folio);
+			if (!(++looks % 4096)) {
 				xas_pause(&xas);
 				cond_resched_rcu();
 			}
@@ -253,9 +270,7 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *lost)
 		xas_pause(&xas);
 		rcu_read_unlock();
 
-		done = keel_snap_close_folio(sf, folio, lost);
-		if (done)
-			pages += folio_nr_pages(folio);
+		done = keel_snap_close_folio(sf, folio, seen);
 		folio_put(folio);
 
 		rcu_read_lock();
@@ -263,7 +278,6 @@ static u64 keel_snap_walk_file(struct keel_snap_file *sf, u64 *lost)
 			xas_set(&xas, pgoff);
 	}
 	rcu_read_unlock();
-	return pages;
 }
 
 enum keel_holder {
@@ -328,29 +342,37 @@ static u64 keel_snap_recheck_held(struct keel_snap *snap, u64 *saves)
 
 /*
  * Find out what is really held, and whether that is too much, also for the
- * buffers there are. The gate is shut: be quick to accept, and not long about
- * refusing.
+ * buffers there are; or whether there is something that cannot be saved at all.
+ * The gate is shut: be quick to accept, and not long about refusing.
  */
-static int keel_snap_settle_held(struct keel_snap *snap, u64 lost, u64 *held)
+static int keel_snap_settle(struct keel_snap *snap,
+			    const struct keel_arm_seen *seen, u64 *held)
 {
 	unsigned int looks = KEEL_ARM_LOOKS;
 	u64 saves;
 
 	for (;;) {
-		*held = lost + keel_snap_recheck_held(snap, &saves);
-		if (!lost && *held <= snap->pinned_max &&
+		*held = seen->lost + keel_snap_recheck_held(snap, &saves);
+		if (seen->poisoned)
+			return -EHWPOISON;
+		if (!seen->lost && *held <= snap->pinned_max &&
 		    saves <= READ_ONCE(snap->pool->free))
 			return 0;
-		if (lost || !--looks)
+		if (seen->lost || !--looks)
 			return -ETOOMANYREFS;
 		usleep_range(50, 100);
 	}
 }
 
-/* Save what is held. Nobody else can: the gate is shut. */
+/*
+ * Save what is held. Nobody else can: the gate is shut. There are buffers
+ * enough; a page that has broken since the walk is left to the sweep, which
+ * gives up when it gets there.
+ */
 static void keel_snap_save_held(struct keel_snap *snap)
 {
 	size_t i;
+	int err;
 
 	for (i = 0; i < snap->nr_held; i++) {
 		struct keel_snap_held *held = &snap->held[i];
@@ -368,9 +390,10 @@ static void keel_snap_save_held(struct keel_snap *snap)
 			/* It may have been migrated or split since the walk. */
 			if (folio->mapping == mapping) {
 				pgoff = folio->index + folio_nr_pages(folio);
-				WARN_ON_ONCE(keel_snap_save(held->sf, folio,
-							    folio->index, pgoff,
-							    &snap->eager_pages));
+				err = keel_snap_save(held->sf, folio,
+						     folio->index, pgoff,
+						     &snap->eager_pages);
+				WARN_ON_ONCE(err == -EAGAIN);
 			}
 			folio_unlock(folio);
 			folio_put(folio);
@@ -381,7 +404,8 @@ static void keel_snap_save_held(struct keel_snap *snap)
 /* With the files locked: shut, unmap, walk, look again, save, open. */
 static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *arg)
 {
-	u64 start, unmapped, walked, pages = 0, lost = 0, held;
+	struct keel_arm_seen seen = {};
+	u64 start, unmapped, walked, held;
 	unsigned int i;
 	int err;
 
@@ -394,13 +418,13 @@ static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *ar
 		unmap_mapping_range(snap->files[i]->file->f_mapping, 0, 0, 0);
 	unmapped = ktime_get_ns();
 	for (i = 0; i < snap->nr_files; i++)
-		pages += keel_snap_walk_file(snap->files[i], &lost);
+		keel_snap_walk_file(snap->files[i], &seen);
 	walked = ktime_get_ns();
-	err = keel_snap_settle_held(snap, lost, &held);
+	err = keel_snap_settle(snap, &seen, &held);
 	arg->time_ns = ktime_get_real_ns();
 
 	if (!err) {
-		snap->pages = pages;
+		snap->pages = seen.pages;
 		keel_snap_save_held(snap);
 	}
 	/* Who sees the gate open sees what was saved before. */
@@ -411,7 +435,7 @@ static int keel_snap_arm_locked(struct keel_snap *snap, struct keel_snap_arm *ar
 	arg->gate_ns = ktime_get_ns() - start;
 	arg->unmap_ns = unmapped - start;
 	arg->walk_ns = walked - unmapped;
-	arg->pages = pages;
+	arg->pages = seen.pages;
 	arg->pinned = held;
 	snap->arm_ns = arg->gate_ns;
 	return err;

@@ -111,7 +111,8 @@ static int keel_fetch_queue(struct keel_fetch *f)
 
 /*
  * Save pages [first, end) of a locked folio straight into records. Return: the
- * index reached, short of @end if slots or records ran out; *err for EFAULT.
+ * index reached, short of @end if slots or records ran out or a page cannot be
+ * read; *err for EFAULT.
  */
 static pgoff_t keel_sweep_pages(struct keel_fetch *f, struct keel_snap_file *sf,
 				struct folio *folio, pgoff_t first, pgoff_t end,
@@ -125,6 +126,10 @@ static pgoff_t keel_sweep_pages(struct keel_fetch *f, struct keel_snap_file *sf,
 
 		if (test_bit(first, sf->saved))
 			continue;
+		if (unlikely(PageHWPoison(page))) {
+			keel_snap_give_up(snap, KEEL_REASON_POISON);
+			break;
+		}
 		if (keel_page_is_zero(page)) {
 			atomic64_inc(&snap->zero_pages);
 			atomic64_inc(&snap->swept_pages);

@@ -64,7 +64,8 @@ static void keel_snap_copy(struct keel_snap_file *sf, struct folio *folio,
  *
  * Context: folio lock held; allocates only under the spill policy.
  * Return: 0; -EAGAIN if there are not enough slots; -ECANCELED if the
- *	snapshot was aborted, which is as good as 0 to a writer.
+ *	snapshot was aborted, for want of slots or because the folio's memory
+ *	is broken; which is as good as 0 to a writer.
  */
 int keel_snap_save(struct keel_snap_file *sf, struct folio *folio, pgoff_t first,
 		   pgoff_t end, atomic64_t *counter)
@@ -80,6 +81,10 @@ int keel_snap_save(struct keel_snap_file *sf, struct folio *folio, pgoff_t first
 	n = keel_snap_unsaved(sf, first, end);
 	if (!n)
 		return 0;
+	if (unlikely(keelfs_folio_poisoned(folio))) {
+		keel_snap_give_up(snap, KEEL_REASON_POISON);
+		return -ECANCELED;
+	}
 
 	while (!(list = keel_pool_take(snap->pool, n, 0))) {
 		err = keel_snap_overflow(snap, n);

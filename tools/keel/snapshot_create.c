@@ -114,6 +114,9 @@ static int arm(struct create *c)
 		return fail("devices hold %llu guest pages pinned, more than --pinned %u; detach them or raise it",
 			    (unsigned long long)c->arm.pinned,
 			    c->params.pinned_max);
+	if (err == -EHWPOISON)
+		return fail("%s",
+			    keel_snap_reason_text(KEEL_REASON_POISON));
 	if (err == -EBUSY)
 		return fail("an operation on the VM's memory files did not end in time; try again");
 	if (err == -ECANCELED)

@@ -50,6 +50,7 @@ const char *keel_snap_reason_name(enum keel_snap_reason reason)
 		[KEEL_REASON_PINNED] = "pinned",
 		[KEEL_REASON_BUSY] = "busy",
 		[KEEL_REASON_DRAIN] = "drain",
+		[KEEL_REASON_POISON] = "poison",
 	};
 
 	return name(names, NR(names), reason);
@@ -71,6 +72,8 @@ const char *keel_snap_reason_text(enum keel_snap_reason reason)
 		[KEEL_REASON_BUSY] =
 			"an operation on a memory file did not end in time; try again",
 		[KEEL_REASON_DRAIN] = "the image could not be stored",
+		[KEEL_REASON_POISON] =
+			"some of the guest's memory is broken; see the kernel log, and move the guest to another host",
 	};
 
 	return name(texts, NR(texts), reason);

@@ -34,6 +34,7 @@
  *	ENODATA		(PREPARE) no file was added, or none has memory
  *	ETOOMANYREFS	(ARM) more pages are pinned than pinned_max; .pinned
  *			says how many
+ *	EHWPOISON	(ARM) some of the memory is broken
  *	EPROTO		the call does not fit the state
  *	ECANCELED	the snapshot was aborted; KEEL_SNAP_STAT says why
  *	ENOSPC		too many files

@@ -48,6 +48,7 @@ enum keel_snap_state {
  * @KEEL_REASON_BUSY: a write, truncate or fallocate on a memory file did not
  *   end in time
  * @KEEL_REASON_DRAIN: the process that drained it could not store the image
+ * @KEEL_REASON_POISON: a page could not be saved because its memory is broken
  */
 enum keel_snap_reason {
 	KEEL_REASON_NONE,
@@ -58,6 +59,7 @@ enum keel_snap_reason {
 	KEEL_REASON_PINNED,
 	KEEL_REASON_BUSY,
 	KEEL_REASON_DRAIN,
+	KEEL_REASON_POISON,
 };
 
 enum {
