@@ -142,6 +142,7 @@ static ssize_t keelfs_write_some(struct inode *inode, loff_t pos,
 	struct folio *folio;
 	size_t got;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	do {
 		/* Not under the folio lock: the source may be this very page. */
 		want -= fault_in_iov_iter_readable(from, want);
@@ -275,6 +276,7 @@ static int keelfs_allocate(struct inode *inode, loff_t start, loff_t end,
 	pgoff_t pgoff, last = (end - 1) >> PAGE_SHIFT;
 	int err;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	err = inode_newsize_ok(inode, end);
 	if (err)
 		return err;
@@ -329,6 +331,7 @@ static int keelfs_setsize(struct inode *inode, loff_t size)
 	loff_t old = i_size_read(inode);
 	int err;
 
+	lockdep_assert_held_write(&inode->i_rwsem);
 	if (size < old) {
 		err = keelfs_save_range(inode, size >> PAGE_SHIFT,
 					(old - 1) >> PAGE_SHIFT);

@@ -31,6 +31,7 @@ static int keel_snap_file_room(struct keel_snap_file *sf, pgoff_t nr)
 {
 	unsigned long *saved;
 
+	lockdep_assert_held(&sf->snap->lock);
 	if (nr <= sf->saved_nr)
 		return 0;
 	/* A bit for each page: 32 MiB for a file of 1 TiB. */
@@ -186,6 +187,7 @@ static bool keel_snap_close_folio(struct keel_snap_file *sf,
 	struct keel_snap *snap = sf->snap;
 	bool ours;
 
+	lockdep_assert_held(&snap->lock);
 	folio_lock(folio);
 	ours = folio->mapping == mapping;
 	if (!ours)
@@ -323,6 +325,7 @@ static u64 keel_snap_recheck_held(struct keel_snap *snap, u64 *saves)
 	size_t i, kept = 0;
 	u64 held = 0;
 
+	lockdep_assert_held(&snap->lock);
 	*saves = 0;
 	for (i = 0; i < snap->nr_held; i++) {
 		enum keel_holder holder = keel_snap_holder(&snap->held[i]);
@@ -374,6 +377,7 @@ static void keel_snap_save_held(struct keel_snap *snap)
 	size_t i;
 	int err;
 
+	lockdep_assert_held(&snap->lock);
 	for (i = 0; i < snap->nr_held; i++) {
 		struct keel_snap_held *held = &snap->held[i];
 		struct address_space *mapping = held->sf->file->f_mapping;

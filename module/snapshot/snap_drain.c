@@ -49,6 +49,7 @@ static int keel_fetch_add(struct keel_fetch *f, struct keel_slot *slot)
 {
 	struct keel_snap_rec *rec = &f->buf[f->nr_buf++];
 
+	lockdep_assert_held(&f->snap->fetch_lock);
 	slot->out = true;
 	rec->pgoff = slot->pgoff;
 	rec->file = slot->sf->index;
@@ -67,6 +68,7 @@ static bool keel_page_is_zero(struct page *page)
 
 static bool keel_snap_has_queue(struct keel_snap *snap)
 {
+	lockdep_assert_held(&snap->fetch_lock);
 	return snap->pending || !llist_empty(&snap->queue);
 }
 
@@ -82,6 +84,7 @@ static int keel_fetch_queue(struct keel_fetch *f)
 	struct keel_slot *zero = NULL;
 	int err = 0;
 
+	lockdep_assert_held(&snap->fetch_lock);
 	while (!err && !keel_fetch_full(f)) {
 		struct llist_node *node;
 		struct keel_slot *slot;
@@ -120,6 +123,8 @@ static pgoff_t keel_sweep_pages(struct keel_fetch *f, struct keel_snap_file *sf,
 {
 	struct keel_snap *snap = f->snap;
 
+	lockdep_assert_held(&snap->fetch_lock);
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
 	for (; first < end && !*err; first++) {
 		struct page *page = folio_file_page(folio, first);
 		struct keel_slot *slot;
@@ -166,6 +171,7 @@ static enum keel_sweep keel_sweep_folio(struct keel_fetch *f,
 	pgoff_t last = min(folio_next_index(folio), sf->nr);
 	pgoff_t end;
 
+	lockdep_assert_held(&f->snap->fetch_lock);
 	while (first < last) {
 		end = min(first + KEEL_SWEEP_PIECE, last);
 		/* Saved by faults already: no need for the lock. */
@@ -200,6 +206,7 @@ static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 	struct folio_batch fbatch;
 	unsigned int i;
 
+	lockdep_assert_held(&f->snap->fetch_lock);
 	folio_batch_init(&fbatch);
 	while (go_on != KEEL_SWEEP_STOP && sf->cursor < sf->nr) {
 		pgoff_t next = sf->cursor;
@@ -234,6 +241,7 @@ static int keel_fetch_sweep(struct keel_fetch *f)
 	struct keel_snap *snap = f->snap;
 	int err = 0;
 
+	lockdep_assert_held(&snap->fetch_lock);
 	while (!err && snap->cursor_file < snap->nr_files) {
 		if (!keel_sweep_file(f, snap->files[snap->cursor_file], &err))
 			break;
@@ -248,6 +256,7 @@ static int keel_fetch_release(struct keel_snap *snap, u32 __user *src, u32 n)
 	int err = 0;
 	u32 id;
 
+	lockdep_assert_held(&snap->fetch_lock);
 	while (n-- && !err) {
 		if (get_user(id, src++)) {
 			err = -EFAULT;

@@ -75,6 +75,7 @@ int keel_snap_save(struct keel_snap_file *sf, struct folio *folio, pgoff_t first
 	u32 n;
 	int err;
 
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
 	end = min(end, sf->nr);
 	if (first >= end)
 		return 0;
