@@ -47,8 +47,6 @@ const char *keel_snap_reason_name(enum keel_snap_reason reason)
 		[KEEL_REASON_CLOSED] = "closed",
 		[KEEL_REASON_POOL] = "pool",
 		[KEEL_REASON_STALLED] = "stalled",
-		[KEEL_REASON_PINNED] = "pinned",
-		[KEEL_REASON_BUSY] = "busy",
 		[KEEL_REASON_DRAIN] = "drain",
 		[KEEL_REASON_POISON] = "poison",
 	};
@@ -67,10 +65,6 @@ const char *keel_snap_reason_text(enum keel_snap_reason reason)
 			"the buffer pool ran out (--overflow abort); give a larger --pool or another --overflow",
 		[KEEL_REASON_STALLED] =
 			"a guest write waited longer than --stall for a buffer; give a larger --pool or a faster target",
-		[KEEL_REASON_PINNED] =
-			"devices hold guest pages pinned; detach them or raise --pinned",
-		[KEEL_REASON_BUSY] =
-			"an operation on a memory file did not end in time; try again",
 		[KEEL_REASON_DRAIN] = "the image could not be stored",
 		[KEEL_REASON_POISON] =
 			"some of the guest's memory is broken; see the kernel log, and move the guest to another host",

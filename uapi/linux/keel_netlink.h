@@ -43,10 +43,6 @@ enum keel_snap_state {
  * @KEEL_REASON_POOL: the pool ran out and the overflow policy is abort
  * @KEEL_REASON_STALLED: a guest write waited for a free buffer longer than the
  *   stall limit
- * @KEEL_REASON_PINNED: more pages were pinned by devices than may be saved at
- *   once
- * @KEEL_REASON_BUSY: a write, truncate or fallocate on a memory file did not
- *   end in time
  * @KEEL_REASON_DRAIN: the process that drained it could not store the image
  * @KEEL_REASON_POISON: a page could not be saved because its memory is broken
  */
@@ -56,8 +52,6 @@ enum keel_snap_reason {
 	KEEL_REASON_CLOSED,
 	KEEL_REASON_POOL,
 	KEEL_REASON_STALLED,
-	KEEL_REASON_PINNED,
-	KEEL_REASON_BUSY,
 	KEEL_REASON_DRAIN,
 	KEEL_REASON_POISON,
 };
