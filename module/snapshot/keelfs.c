@@ -304,6 +304,25 @@ static int keelfs_get_tree(struct fs_context *fc)
 	return get_tree_nodev(fc, keelfs_fill_super);
 }
 
+/*
+ * What a mount was made with stays: files have folios of that kind, and the
+ * root directory has an owner and a mode, which chown and chmod change. A
+ * remount starts from the options in force (keelfs_init_fs_context()), so that
+ * only what differs was asked for.
+ */
+static int keelfs_reconfigure(struct fs_context *fc)
+{
+	const struct keelfs_sb *now = KEELFS_SB(fc->root->d_sb);
+	const struct keelfs_sb *want = fc->s_fs_info;
+
+	if (want->huge != now->huge)
+		return invalf(fc, "keelfs: huge= is for good: unmount, and mount again");
+	if (want->mode != now->mode || !uid_eq(want->uid, now->uid) ||
+	    !gid_eq(want->gid, now->gid))
+		return invalf(fc, "keelfs: mode=, uid= and gid= are for good: use chmod, chown");
+	return 0;
+}
+
 static void keelfs_free_fc(struct fs_context *fc)
 {
 	kfree(fc->s_fs_info);
@@ -313,6 +332,7 @@ static const struct fs_context_operations keelfs_context_operations = {
 	.free		= keelfs_free_fc,
 	.parse_param	= keelfs_parse_param,
 	.get_tree	= keelfs_get_tree,
+	.reconfigure	= keelfs_reconfigure,
 };
 
 static int keelfs_init_fs_context(struct fs_context *fc)
@@ -322,10 +342,14 @@ static int keelfs_init_fs_context(struct fs_context *fc)
 	if (!sbi)
 		return -ENOMEM;
 
-	sbi->huge = true;
-	sbi->mode = 0755;
-	sbi->uid = GLOBAL_ROOT_UID;
-	sbi->gid = GLOBAL_ROOT_GID;
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
+		*sbi = *KEELFS_SB(fc->root->d_sb);
+	} else {
+		sbi->huge = true;
+		sbi->mode = 0755;
+		sbi->uid = GLOBAL_ROOT_UID;
+		sbi->gid = GLOBAL_ROOT_GID;
+	}
 	fc->s_fs_info = sbi;
 	fc->ops = &keelfs_context_operations;
 	return 0;
