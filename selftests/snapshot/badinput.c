@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -708,6 +709,30 @@ TEST_F(dev, mount_options)
 	}
 	dir = kt_mount("huge=never,mode=0711");
 	ASSERT_NE(NULL, dir);
+	kt_umount(dir);
+}
+
+static const char *const same_opts[] = {
+	"", "huge=never", "mode=0711", "huge=never,mode=0711,uid=0,gid=0",
+};
+
+static const char *const other_opts[] = {
+	"huge=always", "mode=0700", "uid=1", "gid=1", "huge=never,mode=0755",
+};
+
+TEST_F(dev, remount_options)
+{
+	const char *dir = kt_mount("huge=never,mode=0711");
+	size_t i;
+
+	ASSERT_NE(NULL, dir);
+	for (i = 0; i < ARRAY_SIZE(same_opts); i++)
+		EXPECT_EQ(0, mount("none", dir, NULL, MS_REMOUNT, same_opts[i]));
+	for (i = 0; i < ARRAY_SIZE(other_opts); i++) {
+		EXPECT_EQ(-1, mount("none", dir, NULL, MS_REMOUNT,
+				    other_opts[i]));
+		EXPECT_EQ(EINVAL, errno);
+	}
 	kt_umount(dir);
 }
 
