@@ -6,34 +6,64 @@
 #include "core/trace.h"
 #include "snapshot/snap.h"
 
+#define KEEL_SNAP_STAT_ATTR(attr, field) \
+	{ KEEL_A_SNAPSHOT_##attr, offsetof(struct keel_snap_stat, field) }
+
+/* What a stat holds, by its attribute. */
+static const struct keel_snap_stat_attr {
+	u16 attr;
+	u16 offset;
+} keel_snap_stat_u32[] = {
+	KEEL_SNAP_STAT_ATTR(STATE, state),
+	KEEL_SNAP_STAT_ATTR(REASON, reason),
+	KEEL_SNAP_STAT_ATTR(FILES, files),
+}, keel_snap_stat_u64[] = {
+	KEEL_SNAP_STAT_ATTR(PAGES, pages),
+	KEEL_SNAP_STAT_ATTR(FAULT_PAGES, fault_pages),
+	KEEL_SNAP_STAT_ATTR(SWEPT_PAGES, swept_pages),
+	KEEL_SNAP_STAT_ATTR(EAGER_PAGES, eager_pages),
+	KEEL_SNAP_STAT_ATTR(ZERO_PAGES, zero_pages),
+	KEEL_SNAP_STAT_ATTR(POOL_PAGES, pool_pages),
+	KEEL_SNAP_STAT_ATTR(POOL_LOW, pool_low),
+	KEEL_SNAP_STAT_ATTR(THROTTLED, throttled),
+	KEEL_SNAP_STAT_ATTR(THROTTLED_NS, throttled_ns),
+	KEEL_SNAP_STAT_ATTR(SPILLED_PAGES, spilled_pages),
+};
+
+static int keel_snap_fill_stat(struct sk_buff *skb, struct keel_snap *snap)
+{
+	struct keel_snap_stat st = {};
+	const void *base = &st;
+	const struct keel_snap_stat_attr *a;
+	unsigned int i;
+	int err = 0;
+
+	keel_snap_stat(snap, &st);
+	for (i = 0; !err && i < ARRAY_SIZE(keel_snap_stat_u32); i++) {
+		a = &keel_snap_stat_u32[i];
+		err = nla_put_u32(skb, a->attr, *(u32 *)(base + a->offset));
+	}
+	for (i = 0; !err && i < ARRAY_SIZE(keel_snap_stat_u64); i++) {
+		a = &keel_snap_stat_u64[i];
+		err = keel_nl_put_u64(skb, a->attr, *(u64 *)(base + a->offset));
+	}
+	return err;
+}
+
 static int keel_snap_fill(struct sk_buff *skb, const void *obj)
 {
 	struct keel_snap *snap = (struct keel_snap *)obj;
-	struct keel_snap_stat st = {};
 	struct nlattr *nest;
 
 	nest = nla_nest_start(skb, KEEL_A_SNAPSHOT);
 	if (!nest)
 		return -EMSGSIZE;
 
-	keel_snap_stat(snap, &st);
 	if (nla_put_u32(skb, KEEL_A_SNAPSHOT_ID, snap->id) ||
 	    nla_put_u32(skb, KEEL_A_SNAPSHOT_VM, snap->vm) ||
 	    nla_put_u32(skb, KEEL_A_SNAPSHOT_PID, snap->pid) ||
-	    nla_put_u32(skb, KEEL_A_SNAPSHOT_STATE, st.state) ||
-	    nla_put_u32(skb, KEEL_A_SNAPSHOT_REASON, st.reason) ||
-	    nla_put_u32(skb, KEEL_A_SNAPSHOT_FILES, st.files) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_PAGES, st.pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_FAULT_PAGES, st.fault_pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_SWEPT_PAGES, st.swept_pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_EAGER_PAGES, st.eager_pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_ZERO_PAGES, st.zero_pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_POOL_PAGES, st.pool_pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_POOL_LOW, st.pool_low) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_THROTTLED, st.throttled) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_THROTTLED_NS, st.throttled_ns) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_SPILLED_PAGES, st.spilled_pages) ||
-	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_ARM_NS, snap->arm_ns)) {
+	    keel_nl_put_u64(skb, KEEL_A_SNAPSHOT_ARM_NS, snap->arm_ns) ||
+	    keel_snap_fill_stat(skb, snap)) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}
