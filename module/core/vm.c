@@ -28,11 +28,20 @@ static void keel_vms_work_fn(struct work_struct *work);
 static DECLARE_DELAYED_WORK(keel_vms_work, keel_vms_work_fn);
 
 /*
- * A uevent is sent just before the new VM's file can be found. Looks after
- * that many milliseconds find it, or it is one that was gone again at once.
+ * A uevent is sent just before the new VM's file can be found. A look after
+ * that many milliseconds finds it, or it is one that was gone again at once.
+ * When as many are found as were told of, only the last look is left to do; it
+ * is there for a VM that came from elsewhere and was taken for the new one.
+ * The rest of this block belongs to the work.
  */
-static const unsigned int keel_vms_retry_ms[] = { 1, 10, 100, 1000 };
-static unsigned int keel_vms_retry = ARRAY_SIZE(keel_vms_retry_ms);
+static const unsigned int keel_vms_look_ms[] = { 1, 10, 100, 1000 };
+#define KEEL_VMS_LOOKS		ARRAY_SIZE(keel_vms_look_ms)
+static unsigned int keel_vms_look = KEEL_VMS_LOOKS;	/* the next one */
+static unsigned long keel_vms_due;	/* when it is to be, in jiffies */
+static unsigned int keel_vms_missing;	/* told of, and not found yet */
+
+/* There may be some that no uevent will tell of. */
+static bool keel_vms_lost;
 
 #define KEEL_UEVENT_MAX		2048	/* UEVENT_BUFFER_SIZE */
 
@@ -133,8 +142,8 @@ static struct keel_vm *__keel_vm_find(const struct keel_vm_found *found)
 }
 
 /* Enter one VM; a reference to it in *fresh if it is new. */
-static void __keel_vms_enter(const struct keel_vm_found *found,
-			     struct keel_vm **fresh)
+static int __keel_vms_enter(const struct keel_vm_found *found,
+			    struct keel_vm **fresh)
 {
 	struct keel_vm *vm = __keel_vm_find(found);
 
@@ -146,23 +155,24 @@ static void __keel_vms_enter(const struct keel_vm_found *found,
 			vm->pid = get_pid(found->pid);
 			strscpy(vm->comm, found->comm, sizeof(vm->comm));
 		}
-		return;
+		return 0;
 	}
 
 	vm = keel_vm_create(found);
 	if (!vm)
-		return;
+		return -ENOMEM;
 	vm->id = ++keel_vms_last_id;
 	keel_vms_nr++;
 	list_add_tail(&vm->node, &keel_vms);
 	kref_get(&vm->ref);
 	*fresh = vm;
+	return 0;
 }
 
 /*
  * Bring the registry up to date. The scan holds a file of each VM it found
  * until they are entered: one that is destroyed later is told of later.
- * Return: VMs that were new.
+ * Return: VMs that were new; -ENOMEM if there may be more.
  */
 static int keel_vms_scan(void)
 {
@@ -170,21 +180,23 @@ static int keel_vms_scan(void)
 	struct keel_vm *vm, *next, **fresh;
 	LIST_HEAD(gone);
 	size_t nr, i;
-	int count = 0;
+	int count = 0, err;
 
 	mutex_lock(&keel_vms_lock);
-	if (keel_vm_scan(&found, &nr))
+	err = keel_vm_scan(&found, &nr);
+	if (err)
 		goto unlock;
 	fresh = kvcalloc(nr + 1, sizeof(*fresh), GFP_KERNEL);
 	if (!fresh) {
 		keel_vm_found_free(found, nr);
+		err = -ENOMEM;
 		goto unlock;
 	}
 
 	list_for_each_entry(vm, &keel_vms, node)
 		vm->seen = false;
 	for (i = 0; i < nr; i++)
-		__keel_vms_enter(&found[i], &fresh[i]);
+		err = __keel_vms_enter(&found[i], &fresh[i]) ?: err;
 	list_for_each_entry_safe(vm, next, &keel_vms, node) {
 		if (vm->seen)
 			continue;
@@ -204,11 +216,11 @@ static int keel_vms_scan(void)
 	}
 	kvfree(fresh);
 	keel_vm_found_free(found, nr);
-	return count;
+	return err ?: count;
 
 unlock:
 	mutex_unlock(&keel_vms_lock);
-	return 0;
+	return err;
 }
 
 /* KVM said that the VM it named so is being destroyed. */
@@ -240,28 +252,26 @@ static const char *keel_uevent_get(const char *buf, size_t len, const char *var)
 	return NULL;
 }
 
-/* Return: whether to look for VMs. */
-static bool keel_vms_uevent(const char *buf, size_t len)
+static void keel_vms_uevent(const char *buf, size_t len)
 {
 	const char *path = keel_uevent_get(buf, len, "STATS_PATH");
 	const char *event = keel_uevent_get(buf, len, "EVENT");
 	const char *dev = keel_uevent_get(buf, len, "DEVNAME");
 
 	if (!event || !dev || strcmp(dev, "kvm"))
-		return false;
+		return;
 	if (!strcmp(event, "create"))
-		return true;
-	if (strcmp(event, "destroy"))
-		return false;
-	if (path && strrchr(path, '/')) {
+		keel_vms_missing++;
+	else if (strcmp(event, "destroy"))
+		return;
+	else if (path && strrchr(path, '/'))
 		keel_vms_destroyed(strrchr(path, '/') + 1);
-		return false;
-	}
-	return true;
+	else
+		keel_vms_lost = true;	/* one that has no name: look */
 }
 
 /* One message off the socket. Return: false if there is none. */
-static bool keel_vms_receive(char *buf, bool *look)
+static bool keel_vms_receive(char *buf)
 {
 	lockdep_assert_held(&keel_vms_sock_lock);
 	struct sockaddr_nl from = {};
@@ -273,50 +283,83 @@ static bool keel_vms_receive(char *buf, bool *look)
 
 	if (len == -ENOBUFS) {
 		/* Some were lost: only a look tells. */
-		*look = true;
+		keel_vms_lost = true;
 		return true;
 	}
 	if (len <= 0)
 		return false;
 	buf[len] = '\0';
 	/* From the kernel, not from a process that may send to the group. */
-	if (!from.nl_pid && keel_vms_uevent(buf, len))
-		*look = true;
+	if (!from.nl_pid)
+		keel_vms_uevent(buf, len);
 	return true;
 }
 
-/* Take in what has arrived. Return: whether to look for VMs. */
-static bool keel_vms_receive_all(char *buf)
+/* Take in what has arrived. */
+static void keel_vms_receive_all(char *buf)
 {
-	bool look = false;
-
 	mutex_lock(&keel_vms_sock_lock);
-	while (keel_vms_sock && keel_vms_receive(buf, &look))
+	while (keel_vms_sock && keel_vms_receive(buf))
 		cond_resched();
 	mutex_unlock(&keel_vms_sock_lock);
-	return look;
+}
+
+/* The next look is number @look of the table. */
+static void keel_vms_plan(unsigned int look)
+{
+	keel_vms_look = look;
+	if (look < KEEL_VMS_LOOKS)
+		keel_vms_due = jiffies + msecs_to_jiffies(keel_vms_look_ms[look]);
+	else
+		keel_vms_missing = 0;
+}
+
+static void keel_vms_do_look(void)
+{
+	int ret = keel_vms_scan();
+	unsigned int found = ret;
+
+	if (ret < 0) {
+		/* Memory is short: the same look once more, later. */
+		keel_vms_due = jiffies + HZ;
+		return;
+	}
+	if (keel_vms_look == KEEL_VMS_LOOKS - 1 || found < keel_vms_missing) {
+		keel_vms_missing -= min(found, keel_vms_missing);
+		keel_vms_plan(keel_vms_look + 1);
+	} else {
+		keel_vms_missing = 0;
+		keel_vms_plan(KEEL_VMS_LOOKS - 1);
+	}
 }
 
 static void keel_vms_work_fn(struct work_struct *work)
 {
 	char *buf = kmalloc(KEEL_UEVENT_MAX + 1, GFP_KERNEL);
-	bool look;
+	unsigned int missing = keel_vms_missing;
+	bool news;
 
 	if (!buf) {
 		queue_delayed_work(keel_wq, &keel_vms_work, HZ);
 		return;
 	}
-	look = keel_vms_receive_all(buf);
+	keel_vms_receive_all(buf);
 	kfree(buf);
 
-	if (look)
-		keel_vms_retry = 0;
-	if (keel_vms_retry == ARRAY_SIZE(keel_vms_retry_ms))
-		return;
-	keel_vms_scan();
-	if (keel_vms_retry < ARRAY_SIZE(keel_vms_retry_ms))
+	news = keel_vms_missing > missing;
+	if (xchg(&keel_vms_lost, false)) {
+		keel_vms_missing = INT_MAX;
+		news = true;
+	}
+	/* A first look that is planned already is not put off, lest it never be. */
+	if (news && keel_vms_look)
+		keel_vms_plan(0);
+	/* Uevents of others get here, too. */
+	if (keel_vms_look < KEEL_VMS_LOOKS && !time_before(jiffies, keel_vms_due))
+		keel_vms_do_look();
+	if (keel_vms_look < KEEL_VMS_LOOKS)
 		queue_delayed_work(keel_wq, &keel_vms_work,
-				   msecs_to_jiffies(keel_vms_retry_ms[keel_vms_retry++]));
+				   max_t(long, keel_vms_due - jiffies, 0));
 }
 
 /* In the context of who sent the uevent: may not sleep. */
@@ -410,7 +453,8 @@ void keel_vms_start(void)
 	sk->sk_data_ready = keel_vms_sock_data;
 	write_unlock_bh(&sk->sk_callback_lock);
 
-	keel_vms_scan();
+	if (keel_vms_scan() < 0)
+		WRITE_ONCE(keel_vms_lost, true);
 	/* What arrived before the callback was there. */
 	queue_delayed_work(keel_wq, &keel_vms_work, 0);
 }
