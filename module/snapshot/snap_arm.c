@@ -2,15 +2,17 @@
 /*
  * Live snapshots: the instant.
  *
- * prepare does what takes time while the guest runs. arm shuts the gate, takes
- * all mappings of all files away, and looks at every folio once: those whose
- * lock is held may be about to be mapped by a fault that began before the gate
- * shut, so their locks are waited for and the mappings taken again. After the
- * last file's walk no CPU can write to any of them. Pages that something else
- * than the page cache still holds (devices by DMA, KVM for nested guests, a
- * read(2) in flight) may change without a fault, so they are saved before the
- * gate opens. Many are only held in passing; a second look drops those, which
- * cannot be held anew by anybody who writes. After it is the instant.
+ * prepare does what takes time while the guest runs; it takes the mappings away
+ * a first time, so that arm finds only those that came back since. arm shuts
+ * the gate, takes all mappings of all files away, and looks at every folio
+ * once: those whose lock is held may be about to be mapped by a fault that
+ * began before the gate shut, so their locks are waited for and the mappings
+ * taken again. After the last file's walk no CPU can write to any of them.
+ * Pages that something else than the page cache still holds (devices by DMA,
+ * KVM for nested guests, a read(2) in flight) may change without a fault, so
+ * they are saved before the gate opens. Many are only held in passing; a second
+ * look drops those, which cannot be held anew by anybody who writes. After it
+ * is the instant.
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -77,7 +79,9 @@ static u64 keel_snap_file_pinned(struct keel_snap_file *sf)
  * @snap: a snapshot with its files
  *
  * From here on faults are not served around (->map_pages), so that every one
- * passes ->fault with its folio locked.
+ * passes ->fault with its folio locked. What the guest needs is mapped again as
+ * it touches it, as it would be after the arm; the rest, which is most of it,
+ * does not lengthen the time that the gate is shut.
  *
  * Context: may sleep; waits for an RCU grace period.
  * Return: 0, or an errno of uapi/linux/keel.h.
@@ -120,6 +124,8 @@ int keel_snap_prepare(struct keel_snap *snap)
 	/* Pairs with the acquire in keel_snap_phase(). */
 	smp_store_release(&snap->phase, KEEL_PHASE_PREPARED);
 	synchronize_rcu();
+	for (i = 0; i < snap->nr_files; i++)
+		unmap_mapping_range(snap->files[i]->file->f_mapping, 0, 0, 0);
 	err = 0;
 unlock:
 	mutex_unlock(&snap->lock);
