@@ -20,10 +20,10 @@ static json_t *window_json(const struct guest *g)
 	return json_pack("{sI sI sI sI sI sI}",
 			 "total_ns", (json_int_t)g->window_ns,
 			 "quiesce_ns", (json_int_t)(g->paused_ns - g->stop_ns),
-			 "disks_ns", (json_int_t)(g->disks_ns - g->paused_ns),
+			 "arm_ns", (json_int_t)(g->armed_ns - g->paused_ns),
+			 "disks_ns", (json_int_t)(g->disks_ns - g->armed_ns),
 			 "device_state_ns", (json_int_t)(g->state_ns - g->disks_ns),
-			 "arm_ns", (json_int_t)(g->armed_ns - g->state_ns),
-			 "resume_ns", (json_int_t)(g->resume_ns - g->armed_ns));
+			 "resume_ns", (json_int_t)(g->resume_ns - g->state_ns));
 }
 
 json_t *create_stats(const struct create *c)

@@ -4,7 +4,7 @@
  * which QEMU switches all of them in one transaction while the guest is
  * stopped. What lies below is then the disk as it was, and belongs to the image.
  *
- * The overlay is made beforehand, with the guest running; QEMU only opens it.
+ * The overlay is made and opened beforehand, with the guest running.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,11 +95,11 @@ static int add_disk(struct guest *g, json_t *block, json_t *inserted)
 			json_array_append_new(chain, json_string(plain));
 		free(plain);
 	}
-	disk = json_pack("{ss* ss* ss ss sO so}", "device", device, "node",
+	disk = json_pack("{ss* ss ss ss sO sO* so}", "device", device, "node",
 			 node, "file", path, "format",
 			 text_of(inserted, "drv"), "size",
-			 json_object_get(image, "virtual-size"), "chain",
-			 chain);
+			 json_object_get(image, "virtual-size"), "cache",
+			 json_object_get(inserted, "cache"), "chain", chain);
 	json_array_append_new(g->disks, disk);
 	free(path);
 	return 0;
@@ -178,79 +178,119 @@ static int make_overlay(json_t *disk, const char *overlay)
 	return 0;
 }
 
-int guest_disks_prepare(struct guest *g, uint32_t snapshot)
+/* Before the guard is there, which is to know them. */
+void guest_disks_name(struct guest *g, uint32_t snapshot)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(g->disks, i, disk) {
+		char *overlay = overlay_name(g, text_of(disk, "file"),
+					     snapshot, i);
+		char *node = mkpath("keel-%llx-%zu",
+				    (unsigned long long)now_ns(), i);
+
+		json_object_set_new(disk, "overlay", json_string(overlay));
+		json_object_set_new(disk, "overlay-node", json_string(node));
+		free(overlay);
+		free(node);
+	}
+}
+
+/* QEMU opens it now, so that in the stop window it need not. */
+static int open_overlay(struct guest *g, json_t *disk)
+{
+	json_t *cache = json_object_get(disk, "cache"), *ret;
+	json_t *direct = json_object_get(cache, "direct");
+	json_t *no_flush = json_object_get(cache, "no-flush");
+
+	ret = qmp_call(&g->q, "blockdev-add",
+		       json_pack("{ss sO sn ss s{sb sb} s{ss sO}}", "driver",
+				 "qcow2", "node-name",
+				 json_object_get(disk, "overlay-node"),
+				 "backing", "discard", "unmap", "cache",
+				 "direct", json_is_true(direct), "no-flush",
+				 json_is_true(no_flush), "file", "driver",
+				 "file", "filename",
+				 json_object_get(disk, "overlay")), -1,
+		       QMP_CALL_MS);
+	json_decref(ret);
+	return ret ? 0 : -1;
+}
+
+int guest_disks_prepare(struct guest *g)
 {
 	json_t *disk;
 	size_t i;
 
 	json_array_foreach(g->disks, i, disk) {
 		const char *base = text_of(disk, "file");
-		char *overlay;
-		int err;
 
 		if (!strncmp(base, "/dev/", 5) && !g->overlay_dir)
 			return bad("disk %s is a device; say with --overlay-dir where its overlay goes",
 				   base);
-		overlay = overlay_name(g, base, snapshot, i);
-		json_object_set_new(disk, "overlay", json_string(overlay));
 		g->overlays_made = true;
-		err = make_overlay(disk, overlay);
-		free(overlay);
-		if (err)
+		if (make_overlay(disk, text_of(disk, "overlay")) ||
+		    open_overlay(g, disk))
 			return -1;
 	}
 	return 0;
 }
 
-int guest_disks_switch(struct guest *g)
+/* Ask for the switch; guest_disks_switched() waits for it. */
+int guest_disks_send(struct guest *g)
 {
-	json_t *actions = json_array(), *disk, *ret;
+	json_t *actions = json_array(), *disk;
 	size_t i;
 
-	json_array_foreach(g->disks, i, disk) {
-		const char *device = text_of(disk, "device");
-		json_t *data = json_pack("{ss ss ss}", "snapshot-file",
-					 text_of(disk, "overlay"), "format",
-					 "qcow2", "mode", "existing");
-		char name[32];
-
-		if (device) {
-			json_object_set_new(data, "device",
-					    json_string(device));
-		} else {
-			snprintf(name, sizeof(name), "keel-%x-%zu",
-				 (unsigned int)time(NULL), i);
-			json_object_set(data, "node-name",
-					json_object_get(disk, "node"));
-			json_object_set_new(data, "snapshot-node-name",
-					    json_string(name));
-		}
-		data = json_pack("{ss so}", "type", "blockdev-snapshot-sync",
-				 "data", data);
-		json_array_append_new(actions, data);
-	}
+	json_array_foreach(g->disks, i, disk)
+		json_array_append_new(actions,
+			json_pack("{ss s{sO sO}}", "type", "blockdev-snapshot",
+				  "data", "node",
+				  json_object_get(disk, "node"), "overlay",
+				  json_object_get(disk, "overlay-node")));
 	if (!json_array_size(actions)) {
 		json_decref(actions);
 		return 0;
 	}
-	ret = qmp_call(&g->q, "transaction",
-		       json_pack("{so}", "actions", actions), -1, 30000);
-	json_decref(ret);
-	/* Without an answer it may have happened: the overlays must stay. */
-	g->switched = ret || !g->q.error[0];
-	return ret ? 0 : -1;
+	g->switching = true;
+	g->disks_id = qmp_send(&g->q, "transaction",
+			       json_pack("{so}", "actions", actions), -1);
+	return g->disks_id ? 0 : -1;
 }
 
-/* The overlays were not needed: nobody has them open. */
+int guest_disks_switched(struct guest *g)
+{
+	json_t *ret;
+
+	if (g->switching) {
+		ret = qmp_expect(&g->q, g->disks_id, "transaction", STOPPED_MS);
+		json_decref(ret);
+		g->switching = false;
+		/* Without an answer it may have happened: they must stay. */
+		g->switched = ret || !g->q.error[0];
+		if (!ret)
+			return -1;
+	}
+	g->disks_ns = now_ns();
+	return 0;
+}
+
+/* The overlays are not needed. If QEMU has one in use, it stays. */
 void guest_disks_forget(struct guest *g)
 {
-	json_t *disk;
+	json_t *disk, *ret;
 	size_t i;
 
-	if (!g->overlays_made)
-		return;
-	json_array_foreach(g->disks, i, disk)
-		if (text_of(disk, "overlay"))
+	json_array_foreach(g->disks, i, disk) {
+		if (!text_of(disk, "overlay-node"))
+			continue;
+		ret = qmp_try(&g->q, "blockdev-del",
+			      json_pack("{sO}", "node-name",
+					json_object_get(disk, "overlay-node")),
+			      -1, QMP_CALL_MS);
+		json_decref(ret);
+		if (ret)
 			unlink(text_of(disk, "overlay"));
-	g->overlays_made = false;
+	}
 }

@@ -4,7 +4,8 @@
  *
  * It waits on a pipe. A byte says all is well; an end of file says that we were
  * killed. Then it opens the monitor anew, which our death set free, ends the
- * migration, lets the guest run if it ran before, and restores what we changed.
+ * migration, lets the guest run if it ran before, and restores what we changed;
+ * overlays that the guest has not been switched to go.
  * It has nothing else of ours open, so the snapshot and the image's lock end
  * with us.
  */
@@ -64,7 +65,7 @@ int guest_run_again(struct guest *g)
 	return 0;
 }
 
-void guest_caps_restore(struct guest *g)
+void guest_settings_restore(struct guest *g)
 {
 	json_t *caps = json_array(), *bw, *c;
 	size_t i;
@@ -81,6 +82,11 @@ void guest_caps_restore(struct guest *g)
 					    json_pack("{sO}", "max-bandwidth",
 						      bw), -1, QMP_CALL_MS));
 	}
+	if (g->description)
+		json_decref(qmp_try(&g->q, "qom-set",
+				    json_pack("{ss ss sb}", "path", "/machine",
+					      "property", "suppress-vmdesc",
+					      "value", 0), -1, QMP_CALL_MS));
 	g->caps_set = false;
 	json_decref(caps);
 }
@@ -100,7 +106,8 @@ static void rescue(struct guest *g)
 	g->q.stubborn = true;
 	guest_run_again(g);
 	error_forget();
-	guest_caps_restore(g);
+	guest_settings_restore(g);
+	guest_disks_forget(g);
 	if (g->fdset >= 0)
 		json_decref(qmp_try(&g->q, "remove-fd",
 				    json_pack("{sI}", "fdset-id",

@@ -33,6 +33,7 @@ int cmd_select(const struct cmd *table, const char *object, int argc,
 	       char **argv);
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int bad(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void error_add(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *error_text(void);
 void error_forget(void);
 

@@ -42,6 +42,17 @@ int bad(const char *fmt, ...)
 	return -1;
 }
 
+/* More about the error that is stored. */
+void error_add(const char *fmt, ...)
+{
+	size_t len = strlen(message);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message + len, sizeof(message) - len, fmt, ap);
+	va_end(ap);
+}
+
 const char *error_text(void)
 {
 	return message[0] ? message : NULL;

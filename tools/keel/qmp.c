@@ -96,31 +96,36 @@ static int send_line(struct qmp *q, const char *line, int fd)
 }
 
 /*
- * Call, and leave a refusal in @q->error with no sentence stored: for what may
- * be refused. @args is stolen, @fd passed along if it is one. The answer's
- * "return", or NULL.
+ * Send a command, and do not wait for its answer. @args is stolen, @fd passed
+ * along if it is one. Its number for qmp_answer(), or 0 with a sentence.
  */
-json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
-		int timeout_ms)
+unsigned int qmp_send(struct qmp *q, const char *cmd, json_t *args, int fd)
 {
-	uint64_t deadline = now_ns() + timeout_ms * NS_PER_MS;
 	unsigned int id = ++q->id;
-	json_t *req, *msg, *ret = NULL;
-	char *text, *line;
+	json_t *req = json_pack("{ss si so*}", "execute", cmd, "id", id,
+				"arguments", args);
+	char *text = json_dumps(req, JSON_COMPACT), *line = mkpath("%s\n", text);
 	int err;
 
-	q->error[0] = 0;
-	req = json_pack("{ss si so*}", "execute", cmd, "id", id, "arguments",
-			args);
-	text = json_dumps(req, JSON_COMPACT);
 	json_decref(req);
-	line = mkpath("%s\n", text);
 	free(text);
 	err = send_line(q, line, fd);
 	free(line);
-	while (!err && (msg = receive(q, deadline))) {
-		json_t *e = json_object_get(msg, "error");
+	return err ? 0 : id;
+}
 
+/*
+ * The answer to a command: its "return", or NULL, with QEMU's words in
+ * @q->error if it refused. Answers come in the order of the commands; those to
+ * earlier ones are dropped.
+ */
+json_t *qmp_answer(struct qmp *q, unsigned int id, int timeout_ms)
+{
+	uint64_t deadline = now_ns() + timeout_ms * NS_PER_MS;
+	json_t *msg, *ret = NULL, *e;
+
+	q->error[0] = 0;
+	while (id && (msg = receive(q, deadline))) {
 		if (json_is_string(json_object_get(msg, "event"))) {
 			keep_event(q, msg);
 			continue;
@@ -129,6 +134,7 @@ json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
 			json_decref(msg);
 			continue;
 		}
+		e = json_object_get(msg, "error");
 		if (e)
 			snprintf(q->error, sizeof(q->error), "%s",
 				 json_string_value(json_object_get(e, "desc")));
@@ -140,15 +146,29 @@ json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
 	return ret;
 }
 
-/* The same, for what must not be refused. */
-json_t *qmp_call(struct qmp *q, const char *cmd, json_t *args, int fd,
-		 int timeout_ms)
+/* The same, for one that must not be refused. */
+json_t *qmp_expect(struct qmp *q, unsigned int id, const char *cmd,
+		   int timeout_ms)
 {
-	json_t *ret = qmp_try(q, cmd, args, fd, timeout_ms);
+	json_t *ret = qmp_answer(q, id, timeout_ms);
 
 	if (!ret)
 		fail("QEMU: %s: %s", cmd, q->error[0] ? q->error : "no answer");
 	return ret;
+}
+
+/* Call, and leave a refusal in @q->error with no sentence stored. */
+json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
+		int timeout_ms)
+{
+	return qmp_answer(q, qmp_send(q, cmd, args, fd), timeout_ms);
+}
+
+/* Call what must not be refused. */
+json_t *qmp_call(struct qmp *q, const char *cmd, json_t *args, int fd,
+		 int timeout_ms)
+{
+	return qmp_expect(q, qmp_send(q, cmd, args, fd), cmd, timeout_ms);
 }
 
 static bool wanted(json_t *event, const char *name, const char *status)
@@ -193,6 +213,32 @@ json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 	}
 }
 
+/* Wait @ns for an event @name. Is there one? It stays for qmp_event(). */
+bool qmp_poll(struct qmp *q, const char *name, uint64_t ns)
+{
+	struct timespec t = { .tv_nsec = ns };
+	struct pollfd p = { .fd = q->fd, .events = POLLIN };
+	json_t *msg;
+	size_t i;
+
+	while ((q->have && memchr(q->buf, '\n', q->have)) ||
+	       ppoll(&p, 1, &t, NULL) > 0) {
+		msg = receive(q, now_ns() + QMP_CALL_MS * NS_PER_MS);
+		if (!msg)
+			return false;
+		if (json_is_string(json_object_get(msg, "event")))
+			keep_event(q, msg);
+		else
+			json_decref(msg);
+		t.tv_nsec = 0;
+	}
+	json_array_foreach(q->events, i, msg)
+		if (!strcmp(json_string_value(json_object_get(msg, "event")),
+			    name))
+			return true;
+	return false;
+}
+
 /* QEMU's own time of an event, CLOCK_REALTIME. */
 uint64_t qmp_event_ns(json_t *event)
 {
@@ -210,11 +256,10 @@ int qmp_attach(struct qmp *q, int fd)
 
 	*q = (struct qmp){ .fd = fd, .events = json_array() };
 	msg = receive(q, deadline);
-	if (!msg)
-		return -1;
 	if (!json_object_get(msg, "QMP")) {
 		json_decref(msg);
-		return fail("the socket is not a QMP monitor (no greeting)");
+		error_forget();
+		return fail("no QMP greeting: it is no monitor, or another client is connected to it");
 	}
 	json_decref(msg);
 	msg = qmp_call(q, "qmp_capabilities", NULL, -1, QMP_CALL_MS);
@@ -239,10 +284,7 @@ int qmp_connect(struct qmp *q, const char *path)
 		return bad("%s: %s; give the socket of the VM's -qmp unix:PATH,server=on",
 			   path, strerror(errno));
 	}
-	if (!qmp_attach(q, fd))
-		return 0;
-	fail("%s: no QMP greeting; is another client connected to it?", path);
-	return -1;
+	return qmp_attach(q, fd);
 }
 
 void qmp_close(struct qmp *q)

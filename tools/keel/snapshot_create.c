@@ -110,6 +110,8 @@ static int arm(struct create *c)
 
 	for (int i = 0; i < ARM_TRIES && err == -EBUSY && !stop_signal; i++)
 		err = keel_snap_arm(c->snap, &c->arm, bytes, c->files.nr);
+	if (err && stop_signal)
+		return -1;
 	if (err == -ETOOMANYREFS)
 		return fail("devices hold %llu guest pages pinned, more than --pinned %u; detach them or raise it",
 			    (unsigned long long)c->arm.pinned,
@@ -135,10 +137,11 @@ static int arm(struct create *c)
 	return 0;
 }
 
-/* The instant, between guest_stop() and guest_resume() if there is a monitor. */
+/* The instant, within the stop window if there is a monitor. */
 static int freeze(struct create *c)
 {
-	if (guest_stop(&c->guest) || arm(c) || guest_resume(&c->guest))
+	if (guest_stop(&c->guest) || arm(c) || guest_saved(&c->guest) ||
+	    guest_resume(&c->guest))
 		return -1;
 	guest_settle(&c->guest);
 	return 0;
@@ -272,7 +275,7 @@ int snapshot_create(int argc, char **argv)
 		.params.pinned_max = 65536,
 		.img = { .dirfd = -1, .lock = -1 },
 		.guest = { .timeout_ms = 60000, .q.fd = -1, .guard_pipe = -1,
-			   .fdset = -1 },
+			   .fdset = -1, .state_fd = -1 },
 		.drain.progress = isatty(STDERR_FILENO),
 	};
 	json_t *manifest = NULL;
@@ -290,8 +293,10 @@ int snapshot_create(int argc, char **argv)
 	else if (!err)
 		err = finish(&c, &manifest);
 	if (err) {
-		if (stop_signal)
+		if (stop_signal) {
+			error_forget();
 			fail("interrupted; the snapshot is given up");
+		}
 		undo(&c);
 	} else if (manifest) {
 		record_write(c.params.id, c.img.dir, "complete", NULL);

@@ -24,10 +24,10 @@ void stats_print(json_t *s)
 	char text[32];
 
 	if (json_is_object(w))
-		out_text("stop window    %.2f ms: quiesce %.2f, disks %.2f, device state %.2f, arm %.2f, resume %.2f\n",
+		out_text("stop window    %.2f ms: quiesce %.2f, arm %.2f, disks %.2f, device state %.2f, resume %.2f\n",
 			 ms(w, "total_ns"), ms(w, "quiesce_ns"),
-			 ms(w, "disks_ns"), ms(w, "device_state_ns"),
-			 ms(w, "arm_ns"), ms(w, "resume_ns"));
+			 ms(w, "arm_ns"), ms(w, "disks_ns"),
+			 ms(w, "device_state_ns"), ms(w, "resume_ns"));
 	out_text("gate shut      %.2f ms: unmapping %.2f, looking at folios %.2f\n",
 		 ms(s, "gate_ns"), ms(s, "unmap_ns"), ms(s, "walk_ns"));
 	out_text("pages          %llu: %llu saved by faults, %llu swept, %llu at once; %llu of them zero\n",
