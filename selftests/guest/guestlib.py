@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Debian guests with a load that can be checked, for tests on a lab host."""
+import glob
 import json
 import mmap
 import os
@@ -103,6 +104,14 @@ class Guest:
         except FileNotFoundError:
             return ""
 
+    def last_words(self):
+        """Whether it lives, and the ends of what it and its QEMU wrote."""
+        text = f"{self.name} is {'alive' if self.alive() else 'gone'}\n"
+        for path in sorted(glob.glob(self.path("*.log"))):
+            with open(path, encoding="utf-8", errors="replace") as f:
+                text += f"{path}:\n" + "".join(f.readlines()[-15:])
+        return text
+
     def counts(self):
         """The whole count lines on its console."""
         return [int(n) for n in re.findall(r"^count (\d+)\r?\n", self.log(), re.M)]
@@ -122,7 +131,8 @@ class Guest:
         status, out = self.exec(f"{W} {verb}", seconds)
         answer = dict(re.findall(r"^(\w+)=(.*)$", out, re.M))
         if "count" not in answer:
-            raise Failed(f"the load in {self.name} does not answer: {out.strip()[-200:]}")
+            raise Failed(f"the load in {self.name} does not answer: {out.strip()[-200:]}\n"
+                         f"{self.last_words()}")
         answer = {k: int(v) if v.isdigit() else v for k, v in answer.items()}
         answer["status"] = status
         return answer
