@@ -26,8 +26,11 @@
 /* Folios that a CPU may keep in its batches, of the LRU and of mlock. */
 #define KEEL_ARM_BATCHED	64U
 
-/* How often to look at held pages again, 50 us apart, before refusing. */
-#define KEEL_ARM_LOOKS		5
+/*
+ * For how long to look at held pages again before refusing. Who holds one in
+ * passing may have to wait for a CPU first.
+ */
+#define KEEL_ARM_PATIENCE_MS	50
 
 static int keel_snap_file_room(struct keel_snap_file *sf, pgoff_t nr)
 {
@@ -357,7 +360,7 @@ static u64 keel_snap_recheck_held(struct keel_snap *snap, u64 *saves)
 static int keel_snap_settle(struct keel_snap *snap,
 			    const struct keel_arm_seen *seen, u64 *held)
 {
-	unsigned int looks = KEEL_ARM_LOOKS;
+	ktime_t end = ktime_add_ms(ktime_get(), KEEL_ARM_PATIENCE_MS);
 	u64 saves;
 
 	for (;;) {
@@ -367,9 +370,9 @@ static int keel_snap_settle(struct keel_snap *snap,
 		if (!seen->lost && *held <= snap->pinned_max &&
 		    saves <= READ_ONCE(snap->pool->free))
 			return 0;
-		if (seen->lost || !--looks)
+		if (seen->lost || ktime_after(ktime_get(), end))
 			return -ETOOMANYREFS;
-		usleep_range(50, 100);
+		usleep_range(50, 200);
 	}
 }
 
