@@ -42,19 +42,28 @@ static int unload(void)
 	return syscall(SYS_delete_module, "keel", O_NONBLOCK) ? -errno : 0;
 }
 
+static void give_up(const char *what, int ret)
+{
+	ksft_print_msg("%s: %d, errno %d\n", what, ret, errno);
+	fflush(stdout);
+	_exit(1);
+}
+
 /* A VM that runs for ever, and is always the same. */
 static pid_t keeper(void)
 {
 	struct tvm_step step = { 0x200000, 0x201000 };
 	struct tvm t;
 	pid_t pid = fork();
+	int ret;
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (tvm_create(&t, 1) || tvm_load_ordered(&t, 0, &step, 1) ||
-	    tvm_start(&t, 0))
-		_exit(1);
+	ret = tvm_create(&t, 1) ?: tvm_load_ordered(&t, 0, &step, 1) ?:
+	      tvm_start(&t, 0);
+	if (ret)
+		give_up("the VM that stays", ret);
 	for (;;)
 		pause();
 }
@@ -64,15 +73,19 @@ static pid_t mayflies(int i)
 {
 	struct tvm t;
 	pid_t pid = fork();
+	int ret;
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		if (tvm_create(&t, 1 + i) ||
-		    tvm_load_touch(&t, 0, TVM_TOUCH, 0x100000, 0x180000, 4096) ||
-		    tvm_run(&t, 0))
-			_exit(1);
+		ret = tvm_create(&t, 1 + i);
+		if (ret)
+			give_up("creating a VM", ret);
+		ret = tvm_load_touch(&t, 0, TVM_TOUCH, 0x100000, 0x180000, 4096) ?:
+		      tvm_run(&t, 0);
+		if (ret)
+			give_up("running a VM", ret);
 		nap_us(i * 3000);
 		tvm_destroy(&t);
 		WRITE_ONCE(made[i], made[i] + 1);
@@ -115,7 +128,7 @@ static int use(int i, pid_t keeper_pid)
 
 int main(int argc, char **argv)
 {
-	int i, o, ret = 0, done = 0;
+	int i, o, ret = 0, done = 0, status;
 	bool was_mounted;
 	const char *why;
 	pid_t pid[3];
@@ -169,7 +182,10 @@ int main(int argc, char **argv)
 	ksft_test_result(made[0] > 10 && made[1] > 10,
 			 "VMs came and went meanwhile\n");
 	for (i = 0, ret = 0; i < 3; i++) {
-		ret |= waitpid(pid[i], NULL, WNOHANG) != 0;
+		if (waitpid(pid[i], &status, WNOHANG)) {
+			ksft_print_msg("process %d of 3 ended: %#x\n", i, status);
+			ret = 1;
+		}
 		kill(pid[i], SIGKILL);
 		waitpid(pid[i], NULL, 0);
 	}
