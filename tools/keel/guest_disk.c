@@ -243,12 +243,16 @@ int guest_disks_send(struct guest *g)
 	json_t *actions = json_array(), *disk;
 	size_t i;
 
-	json_array_foreach(g->disks, i, disk)
-		json_array_append_new(actions,
-			json_pack("{ss s{sO sO}}", "type", "blockdev-snapshot",
-				  "data", "node",
-				  json_object_get(disk, "node"), "overlay",
-				  json_object_get(disk, "overlay-node")));
+	json_array_foreach(g->disks, i, disk) {
+		json_t *data = json_pack("{sO sO}", "node",
+					 json_object_get(disk, "node"),
+					 "overlay",
+					 json_object_get(disk, "overlay-node"));
+
+		data = json_pack("{ss so}", "type", "blockdev-snapshot",
+				 "data", data);
+		json_array_append_new(actions, data);
+	}
 	if (!json_array_size(actions)) {
 		json_decref(actions);
 		return 0;

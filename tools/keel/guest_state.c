@@ -42,7 +42,7 @@ static bool in(const char *const *set, size_t nr, const char *name)
  */
 static int set_caps(struct guest *g, const char *const *ours, size_t nr)
 {
-	json_t *caps = json_array(), *c, *ret;
+	json_t *caps = json_array(), *c, *cap, *ret;
 	size_t i;
 	int found = 0;
 
@@ -52,10 +52,10 @@ static int set_caps(struct guest *g, const char *const *ours, size_t nr)
 		bool on = in(ours, nr, name);
 
 		found += on;
-		if (on || json_is_true(json_object_get(c, "state")))
-			json_array_append_new(caps,
-				json_pack("{ss sb}", "capability", name,
-					  "state", on));
+		if (!on && !json_is_true(json_object_get(c, "state")))
+			continue;
+		cap = json_pack("{ss sb}", "capability", name, "state", on);
+		json_array_append_new(caps, cap);
 	}
 	g->caps_set = true;
 	ret = qmp_try(&g->q, "migrate-set-capabilities",
