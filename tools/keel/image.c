@@ -184,8 +184,8 @@ void image_discard(struct image *img)
 {
 	if (img->dirfd >= 0 && img->lock >= 0 &&
 	    (empty_dir(img->dirfd) || rmdir(img->partial)))
-		fprintf(stderr, "keel: %s could not be removed: %s\n",
-			img->partial, strerror(errno));
+		error_add("; %s could not be removed: %s", img->partial,
+			  strerror(errno));
 	if (img->lock >= 0)
 		close(img->lock);
 	if (img->dirfd >= 0)
