@@ -163,7 +163,7 @@ int memfiles_open(struct memfiles *files, const struct keel_vm *vm,
 		    add_file(files, vm, &vm->region[i]))
 			return -1;
 	if (!files->nr)
-		return bad("VM %u has no memory on keelfs; start it with -object memory-backend-file,mem-path=/run/keel/NAME,share=on",
+		return bad("VM %u has no memory on keelfs; start it with -object memory-backend-file,mem-path=/run/keel/NAME,share=on,align=2M",
 			   vm->id);
 	if (check_elsewhere(files, vm, whole_guest))
 		return -1;
