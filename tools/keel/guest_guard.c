@@ -35,15 +35,6 @@ static bool migration_ended(struct guest *g)
 	return ended;
 }
 
-static bool is_running(struct guest *g)
-{
-	json_t *st = qmp_try(&g->q, "query-status", NULL, -1, QMP_CALL_MS);
-	bool running = json_is_true(json_object_get(st, "running"));
-
-	json_decref(st);
-	return running;
-}
-
 /* End a migration if there is one, and let the guest run if it did. */
 int guest_run_again(struct guest *g)
 {
@@ -56,7 +47,7 @@ int guest_run_again(struct guest *g)
 		usleep(10000);
 	}
 	g->migrating = false;
-	while (g->running && !is_running(g)) {
+	while (g->running && !qmp_running(&g->q)) {
 		if (now_ns() > deadline)
 			return -1;
 		json_decref(qmp_try(&g->q, "cont", NULL, -1, QMP_CALL_MS));

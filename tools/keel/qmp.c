@@ -171,6 +171,16 @@ json_t *qmp_call(struct qmp *q, const char *cmd, json_t *args, int fd,
 	return qmp_expect(q, qmp_send(q, cmd, args, fd), cmd, timeout_ms);
 }
 
+/* Does the guest run? Not if the monitor does not say so. */
+bool qmp_running(struct qmp *q)
+{
+	json_t *st = qmp_try(q, "query-status", NULL, -1, QMP_CALL_MS);
+	bool running = json_is_true(json_object_get(st, "running"));
+
+	json_decref(st);
+	return running;
+}
+
 static bool wanted(json_t *event, const char *name, const char *status)
 {
 	json_t *data = json_object_get(event, "data");

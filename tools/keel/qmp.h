@@ -37,6 +37,7 @@ unsigned int qmp_send(struct qmp *q, const char *cmd, json_t *args, int fd);
 json_t *qmp_answer(struct qmp *q, unsigned int id, int timeout_ms);
 json_t *qmp_expect(struct qmp *q, unsigned int id, const char *cmd,
 		   int timeout_ms);
+bool qmp_running(struct qmp *q);
 json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 		  uint64_t deadline);
 bool qmp_poll(struct qmp *q, const char *name, uint64_t ns);

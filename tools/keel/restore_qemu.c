@@ -129,15 +129,6 @@ static int migrate_in(struct restore *r)
 	return ret ? 0 : fail("QEMU does not take the device state");
 }
 
-static bool is_running(struct restore *r)
-{
-	json_t *st = qmp_try(&r->q, "query-status", NULL, -1, QMP_CALL_MS);
-	bool running = json_is_true(json_object_get(st, "running"));
-
-	json_decref(st);
-	return running;
-}
-
 int restore_load(struct restore *r)
 {
 	uint64_t deadline = now_ns() + LOAD_MS * NS_PER_MS;
@@ -157,7 +148,7 @@ int restore_load(struct restore *r)
 	if (err || !run)
 		return err;
 	/* QEMU goes on by itself if the guest ran; else it is told to. */
-	while (!r->q.resume_seen && !is_running(r)) {
+	while (!r->q.resume_seen && !qmp_running(&r->q)) {
 		if (error_text() || now_ns() > deadline)
 			return fail("the guest does not run on");
 		json_decref(qmp_try(&r->q, "cont", NULL, -1, QMP_CALL_MS));
