@@ -53,15 +53,12 @@ check-debug:
 	selftests/run --target debug debug
 
 demo:
-	$(LAB) guest-image >/dev/null
 	selftests/demo/demo
 
 bench-snapshot:
-	$(LAB) guest-image >/dev/null
 	selftests/bench/bench-snapshot
 
 shell:
-	$(LAB) guest-image >/dev/null
 	$(LAB) shell
 
 .PHONY: help module tools selftests install clean lint check check-debug demo bench-snapshot shell

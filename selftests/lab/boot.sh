@@ -69,7 +69,7 @@ initramfs_make() {
 	cp "$init" "$tmp/init"
 	chmod +x "$tmp/init"
 	# shellcheck disable=SC2016
-	in_root "$cache/root-trixie" "$modules:usr/lib/modules" "$tmp:work" -- sh -euc '
+	in_root "$cache/root-trixie" "$modules:usr/lib/modules" "$tmp:scratch" -- sh -euc '
 		release=$1
 		shift
 		modprobe -S "$release" --show-depends -a "$@" |
@@ -77,15 +77,15 @@ initramfs_make() {
 		while read -r path; do
 			file=${path##*/}
 			case $file in
-			*.xz)	xz -dc "$path" >"/work/lib/${file%.xz}"; file=${file%.xz} ;;
-			*.zst)	zstd -qdc "$path" >"/work/lib/${file%.zst}"; file=${file%.zst} ;;
-			*)	cp "$path" /work/lib/ ;;
+			*.xz)	xz -dc "$path" >"/scratch/lib/${file%.xz}"; file=${file%.xz} ;;
+			*.zst)	zstd -qdc "$path" >"/scratch/lib/${file%.zst}"; file=${file%.zst} ;;
+			*)	cp "$path" /scratch/lib/ ;;
 			esac
 			echo "$file"
-		done >/work/lib/order
-		cd /work
+		done >/scratch/lib/order
+		cd /scratch
 		find . | cpio -o -H newc --quiet | zstd -q -1 >/tmp/out
-		cp /tmp/out /work/out
+		cp /tmp/out /scratch/out
 	' initramfs "$release" "$@"
 	mv "$tmp/out" "$out.tmp.$$"
 	rm -rf "$tmp"
@@ -112,10 +112,10 @@ boot_accel() {
 		rm -f "$cache"/accel-*
 		log=$(mktemp "$cache/.probe.XXXXXX")
 		if [ -w /dev/kvm ]; then
-			in_root "$cache/root-trixie" "$cache:work" -- \
+			in_root "$cache/root-trixie" "$cache:scratch" -- \
 				timeout 20 qemu-system-x86_64 -accel kvm -cpu host -m 512M \
 				-machine q35 -nodefaults -display none -no-reboot \
-				-kernel "/work/${vmlinuz#"$cache/"}" -initrd "/work/${initrd#"$cache/"}" \
+				-kernel "/scratch/${vmlinuz#"$cache/"}" -initrd "/scratch/${initrd#"$cache/"}" \
 				-append "console=ttyS0 panic=-1 keel.probe" \
 				-serial stdio </dev/null >"$log" 2>&1 || true
 		fi
@@ -172,7 +172,7 @@ boot_add_devices() {
 	done
 	for ((i = 0; i < ${#boot_disks[@]}; i++)); do
 		truncate -s "${boot_disks[i]}" "$boot_dir/disk$i"
-		boot_qemu+=(-drive "file=/work/disk$i,if=virtio,format=raw,cache=unsafe,discard=unmap")
+		boot_qemu+=(-drive "file=/scratch/disk$i,if=virtio,format=raw,cache=unsafe,discard=unmap")
 	done
 	case $boot_net in
 	"")	;;
@@ -200,20 +200,6 @@ boot_bad_lines() {
 		grep -avE 'Kernel panic - not syncing: sysrq' || true
 }
 
-# TCG now and then loses a CPU of a host that runs guests: it sleeps for good,
-# deaf to interrupts and to NMIs. The others find out when they wait for it,
-# and send it an NMI. No kernel can keep its CPU from answering that (outside
-# SVM's GIF=0, a few instructions), so this is the emulator's fault and no
-# verdict on what ran.
-boot_lost_cpu() {
-	local cpu asked
-	asked=$(grep -aoE 'Sending NMI from CPU [0-9]+ to CPUs [0-9]+:' "$1" | grep -oE '[0-9]+:$' | tr -d : | sort -u)
-	for cpu in $asked; do
-		grep -aqE "NMI backtrace for cpu $cpu\b" "$1" || { echo "$cpu"; return 0; }
-	done
-	return 1
-}
-
 boot_cleanup() {
 	[ -n "${boot_dir:-}" ] && rm -rf "$boot_dir"
 }
@@ -236,6 +222,8 @@ boot_prepare() {
 	vmlinuz=$(boot_vmlinuz "$release")
 	initrd=$(with_lock "boot-$release" boot_initramfs "$release" "$modules")
 	accel=$(boot_accel "$vmlinuz" "$initrd")
+	# Every host sees the inner guest at /guest.
+	image_get >/dev/null
 
 	: "${boot_log:=$(mktemp -d "${TMPDIR:-/tmp}/keel-lab.XXXXXX")}"
 	mkdir -p "$boot_log"
@@ -251,7 +239,6 @@ boot_prepare() {
 	rm "$boot_dir/tree.tar"
 	cp "$vmlinuz" "$boot_dir/vmlinuz"
 	cp "$initrd" "$boot_dir/initrd"
-	mkdir -p "$cache/guest"
 	{
 		printf 'release=%q keel=%q shell=%q\n' "$release" "$boot_keel" "$boot_shell"
 		printf 'command=('
@@ -262,18 +249,20 @@ boot_prepare() {
 	boot_qemu=(-machine q35,kernel-irqchip=split -smp "$boot_cpus,sockets=$boot_cpus"
 		-nodefaults -display none -no-reboot -rtc clock=host
 		-device virtio-rng-pci -device virtio-serial-pci,max_ports=4
-		-kernel /work/vmlinuz -initrd /work/initrd
+		-kernel /scratch/vmlinuz -initrd /scratch/initrd
 		-chardev file,id=console,path=/log/console.log -serial chardev:console)
 	if [ "$accel" = kvm ]; then
 		boot_qemu+=(-accel kvm -cpu host)
+		boot_emulator=$cache/root-trixie/usr/bin
 	else
 		boot_qemu+=(-accel tcg,thread=multi -cpu EPYC-Milan,+svm)
+		boot_emulator=$(emulator_get)
 	fi
 	boot_add_numa
 	boot_add_devices
 	boot_add_share root / readonly=on
 	boot_add_share modules /usr/lib/modules readonly=on
-	boot_add_share keel /work/tree readonly=on
+	boot_add_share keel /scratch/tree readonly=on
 	boot_add_share ks /ks readonly=on
 	boot_add_share guest /mnt readonly=on
 	boot_add_share log /log
@@ -282,20 +271,20 @@ boot_prepare() {
 		boot_qemu+=(-chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty)
 	else
 		mkfifo "$boot_dir/stdout" "$boot_dir/stderr"
-		boot_qemu+=(-chardev file,id=out,path=/work/stdout,append=on
+		boot_qemu+=(-chardev file,id=out,path=/scratch/stdout,append=on
 			-device virtserialport,chardev=out,name=keel.stdout
-			-chardev file,id=err,path=/work/stderr,append=on
+			-chardev file,id=err,path=/scratch/stderr,append=on
 			-device virtserialport,chardev=err,name=keel.stderr)
 	fi
 	boot_modules=$modules
 }
 
 boot_qemu_start() {
-	in_root "$cache/root-trixie" "$boot_modules:usr/lib/modules" "$boot_dir:work" \
-		"$cache/src:ks" "$cache/guest:mnt" "$boot_log:log" -- \
-		sh -c 'echo $$ >/work/pid; exec "$@"' qemu \
+	in_root "$cache/root-trixie" "$boot_modules:usr/lib/modules" "$boot_dir:scratch" \
+		"$boot_emulator:emulator" "$cache/src:ks" "$cache/guest:mnt" "$boot_log:log" -- \
+		sh -c 'echo $$ >/scratch/pid; exec "$@"' qemu \
 		timeout --foreground -k 5 "$boot_timeout" \
-		setpriv --pdeathsig KILL qemu-system-x86_64 "${boot_qemu[@]}"
+		setpriv --pdeathsig KILL /emulator/qemu-system-x86_64 "${boot_qemu[@]}"
 }
 
 # Under TCG a boot now and then stops dead before its first line.
@@ -311,16 +300,6 @@ boot_watch() {
 		touch "$boot_dir/again"
 		kill "$(cat "$boot_dir/pid")"
 		return
-	done
-	# A host that lost a CPU comes to no end by itself.
-	until [ -e "$boot_dir/ended" ]; do
-		sleep 2
-		boot_lost_cpu "$boot_log/console.log" >/dev/null || continue
-		sleep 20
-		if boot_lost_cpu "$boot_log/console.log" >/dev/null && [ ! -e "$boot_dir/ended" ]; then
-			kill "$(cat "$boot_dir/pid")"
-			return
-		fi
 	done
 }
 
@@ -345,12 +324,8 @@ boot_qemu_run() {
 
 # Say what went wrong, with the lines that show it; the verdict is the status.
 boot_verdict() {
-	local qemu_status=$1 status bad cpu
+	local qemu_status=$1 status bad
 	status=$(cat "$boot_log/status" 2>/dev/null || true)
-	if cpu=$(boot_lost_cpu "$boot_log/console.log"); then
-		say "the emulator lost CPU $cpu of the host (logs in $boot_log)"
-		return 97
-	fi
 	bad=$(boot_bad_lines "$boot_log/console.log")
 	if [ -n "$bad" ]; then
 		say "the host's kernel complained (logs in $boot_log):"

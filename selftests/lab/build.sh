@@ -35,8 +35,8 @@ build_sync() {
 	dir=$(build_dir "$target")
 	mkdir -p "$dir"
 	# Ignored files are products: neither copied from the clone nor deleted.
-	in_root "$cache/root-trixie" "$top:work" "$dir:keel" -- \
-		rsync -a --delete --exclude=/.git --filter=':- .gitignore' /work/ /keel/
+	in_root "$cache/root-trixie" "$top:scratch" "$dir:keel" -- \
+		rsync -a --delete --exclude=/.git --filter=':- .gitignore' /scratch/ /keel/
 }
 
 build_locked() {

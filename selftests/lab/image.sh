@@ -48,21 +48,21 @@ image_make() {
 	cp "$lab_dir/guest/init" "$tmp/root/usr/sbin/keel-guest"
 	chmod +x "$tmp/root/usr/sbin/keel-guest"
 	# shellcheck disable=SC2016
-	in_root "$cache/root-trixie" "$tmp:work" -- sh -euc '
+	in_root "$cache/root-trixie" "$tmp:scratch" -- sh -euc '
 		release=$1
 		shift
-		dir=/work/root/usr/lib/modules/$release
+		dir=/scratch/root/usr/lib/modules/$release
 		mkdir -p "$dir"
 		cd "/usr/lib/modules/$release"
 		modprobe -S "$release" --show-depends -a "$@" |
 			sed -n "s,^insmod [^ ]*/modules/$release/,,p" | sort -u |
 			xargs cp -t "$dir" --parents
 		cp modules.builtin modules.builtin.modinfo modules.order "$dir"
-		depmod -b /work/root "$release"
-		truncate -s 1G /work/disk.img
+		depmod -b /scratch/root "$release"
+		truncate -s 1G /scratch/disk.img
 		mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=0 -L guest \
-			-d /work/root /work/disk.img
-		tune2fs -j /work/disk.img >/dev/null
+			-d /scratch/root /scratch/disk.img
+		tune2fs -j /scratch/disk.img >/dev/null
 	' image "$release" "${image_modules[@]}"
 	initramfs_make "$tmp/initrd" "$release" "$modules" "$lab_dir/guest/initramfs-init" \
 		virtio_blk ext4

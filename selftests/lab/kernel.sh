@@ -25,20 +25,20 @@ kernel_debug_build() {
 	mkdir -p "$dir/build"
 	cp "$lab_dir/debug.config" "$dir/debug.config"
 	# shellcheck disable=SC2016
-	in_root "$cache/root-trixie" "$cache/src:ks" "$dir/build:kbuild" "$dir:work" -- sh -euc '
+	in_root "$cache/root-trixie" "$cache/src:ks" "$dir/build:kbuild" "$dir:scratch" -- sh -euc '
 		cd "/ks/$1"
 		export KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=keel
 		if [ ! -e /kbuild/.config ]; then
-			make -s O=/kbuild KCONFIG_ALLCONFIG=/work/debug.config allnoconfig
+			make -s O=/kbuild KCONFIG_ALLCONFIG=/scratch/debug.config allnoconfig
 		fi
-		grep "^CONFIG_.*=[^n]" /work/debug.config >/tmp/wanted
+		grep "^CONFIG_.*=[^n]" /scratch/debug.config >/tmp/wanted
 		if grep -vxF -f /kbuild/.config /tmp/wanted; then
 			echo "lab: these of debug.config are not to be had"
 			exit 1
 		fi
 		nice -n 19 make -s O=/kbuild -j "$(nproc)" bzImage modules
-		make -s O=/kbuild INSTALL_MOD_PATH=/work modules_install
-		cp /kbuild/arch/x86/boot/bzImage /work/vmlinuz.tmp
+		make -s O=/kbuild INSTALL_MOD_PATH=/scratch modules_install
+		cp /kbuild/arch/x86/boot/bzImage /scratch/vmlinuz.tmp
 	' kernel "$ksrc_name"
 	mv "$dir/vmlinuz.tmp" "$dir/vmlinuz"
 }

@@ -44,7 +44,7 @@ root_make() {
 			"$suite" "$root.tmp.$$"
 		mv "$root.tmp.$$" "$root"
 	fi
-	mkdir -p "$root/keel" "$root/ks" "$root/log" "$root/kbuild" "$root/work"
+	mkdir -p "$root/keel" "$root/ks" "$root/log" "$root/kbuild" "$root/scratch" "$root/emulator"
 	echo "$stamp" >"$root/.keel-stamp"
 }
 
