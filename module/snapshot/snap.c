@@ -64,6 +64,7 @@ static void keel_snap_free(struct kref *ref)
 	for (i = 0; i < snap->nr_files; i++) {
 		fput(snap->files[i]->file);
 		kvfree(snap->files[i]->saved);
+		kvfree(snap->files[i]->hot);
 		kfree(snap->files[i]);
 	}
 	if (snap->pool)

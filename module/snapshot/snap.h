@@ -40,6 +40,9 @@
 /* Slots that the sweep leaves to faults: a 2 MiB folio's worth. */
 #define KEEL_SNAP_RESERVE	512U
 
+/* Pages that are hot or not together: as many. */
+#define KEEL_SNAP_CHUNK		KEEL_SNAP_RESERVE
+
 enum keel_snap_phase {
 	KEEL_PHASE_NEW,
 	KEEL_PHASE_PREPARED,
@@ -58,6 +61,9 @@ enum keel_snap_phase {
  * @nr: the same in pages
  * @saved: a bit a page, see above; @saved_nr of them are allocated
  * @saved_nr: how many bits @saved has room for
+ * @hot: a bit for each KEEL_SNAP_CHUNK that was touched between PREPARE and the
+ *	arm; fixed in size by PREPARE
+ * @hot_nr: how many bits @hot has
  * @cursor: where the sweep goes on, under keel_snap.fetch_lock
  */
 struct keel_snap_file {
@@ -68,6 +74,8 @@ struct keel_snap_file {
 	pgoff_t nr;
 	unsigned long *saved;
 	pgoff_t saved_nr;
+	unsigned long *hot;
+	unsigned long hot_nr;
 	pgoff_t cursor;
 };
 
@@ -86,7 +94,8 @@ struct keel_snap_held {
  * @id: its number, 0 until CREATE; fixed then
  * @node: in the list of all snapshots, under keel_snaps_lock
  * @lock: moves of @phase (but see above), @files, @nr_files
- * @fetch_lock: serializes FETCH: @cursor_file, cursors, @pending, slot states
+ * @fetch_lock: serializes FETCH: @cursor_file, @sweep_cold, cursors, @pending,
+ *	slot states
  * @phase: enum keel_snap_phase
  * @reason: why ABORTED; written before @phase becomes so
  * @overflow: enum keel_overflow
@@ -103,6 +112,7 @@ struct keel_snap_held {
  * @queued: how many
  * @pending: slots taken off @queue, oldest first
  * @cursor_file: file the sweep is in
+ * @sweep_cold: the sweep has been through what was hot, and goes through all
  * @held: what the arm found held, @nr_held of at most @max_held
  * @nr_held: entries of @held
  * @max_held: room in @held
@@ -137,6 +147,7 @@ struct keel_snap {
 	atomic_long_t queued;
 	struct llist_node *pending;
 	unsigned int cursor_file;
+	bool sweep_cold;
 
 	struct keel_snap_held *held;
 	size_t nr_held;

@@ -52,6 +52,22 @@ static int keel_snap_file_room(struct keel_snap_file *sf, pgoff_t nr)
 	return 0;
 }
 
+/* Once, before any fault can look: PREPARE does not come again after it worked. */
+static int keel_snap_file_hot(struct keel_snap_file *sf, pgoff_t nr)
+{
+	unsigned long hot_nr = DIV_ROUND_UP(nr, KEEL_SNAP_CHUNK);
+
+	lockdep_assert_held(&sf->snap->lock);
+	kvfree(sf->hot);
+	sf->hot_nr = 0;
+	sf->hot = kvcalloc(BITS_TO_LONGS(hot_nr), sizeof(long),
+			   GFP_KERNEL_ACCOUNT);
+	if (!sf->hot)
+		return -ENOMEM;
+	sf->hot_nr = hot_nr;
+	return 0;
+}
+
 static pgoff_t keel_snap_file_pages(struct keel_snap_file *sf)
 {
 	return DIV_ROUND_UP(i_size_read(file_inode(sf->file)), PAGE_SIZE);
@@ -84,7 +100,8 @@ static u64 keel_snap_file_pinned(struct keel_snap_file *sf)
  * From here on faults are not served around (->map_pages), so that every one
  * passes ->fault with its folio locked. What the guest needs is mapped again as
  * it touches it, as it would be after the arm; the rest, which is most of it,
- * does not lengthen the time that the gate is shut.
+ * does not lengthen the time that the gate is shut. And what it touches until then
+ * it is likely to touch right after, so the sweep begins with that.
  *
  * Context: may sleep; waits for an RCU grace period.
  * Return: 0, or an errno of uapi/linux/keel.h.
@@ -104,7 +121,8 @@ int keel_snap_prepare(struct keel_snap *snap)
 		struct keel_snap_file *sf = snap->files[i];
 
 		pages += keel_snap_file_pages(sf);
-		err = keel_snap_file_room(sf, keel_snap_file_pages(sf));
+		err = keel_snap_file_room(sf, keel_snap_file_pages(sf)) ?:
+		      keel_snap_file_hot(sf, keel_snap_file_pages(sf));
 		if (err)
 			goto unlock;
 		pinned += keel_snap_file_pinned(sf);

@@ -2,7 +2,9 @@
 /*
  * Live snapshots: handing out what was saved.
  *
- * First the queue that faults fill, then a sweep over the files in order. All
+ * First the queue that faults fill, then a sweep over the files in order: over
+ * what was in use just before the arm, which the guest will want next and should
+ * find saved, and then over all. All
  * of it runs in the process that drains; it holds no lock that a fault needs,
  * but for the lock of the folio it copies from, a few pages at a time.
  */
@@ -197,6 +199,27 @@ static enum keel_sweep keel_sweep_folio(struct keel_fetch *f,
 	return KEEL_SWEEP_NEXT;
 }
 
+/*
+ * Move the cursor on to what there is to sweep, if need be to the end of the
+ * file. Return: where that ends.
+ */
+static pgoff_t keel_sweep_range(struct keel_snap *snap,
+				struct keel_snap_file *sf)
+{
+	unsigned long chunk;
+
+	lockdep_assert_held(&snap->fetch_lock);
+	if (snap->sweep_cold)
+		return sf->nr;
+	chunk = find_next_bit(sf->hot, sf->hot_nr, sf->cursor / KEEL_SNAP_CHUNK);
+	if (chunk >= sf->hot_nr) {
+		sf->cursor = sf->nr;
+		return sf->nr;
+	}
+	sf->cursor = max(sf->cursor, chunk * KEEL_SNAP_CHUNK);
+	return min((chunk + 1) * KEEL_SNAP_CHUNK, sf->nr);
+}
+
 /* Return: whether the file is done. */
 static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 			    int *err)
@@ -208,16 +231,18 @@ static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 
 	lockdep_assert_held(&f->snap->fetch_lock);
 	folio_batch_init(&fbatch);
-	while (go_on != KEEL_SWEEP_STOP && sf->cursor < sf->nr) {
-		pgoff_t next = sf->cursor;
+	while (go_on != KEEL_SWEEP_STOP) {
+		pgoff_t end = keel_sweep_range(f->snap, sf), next = sf->cursor;
 
+		if (next >= end)
+			break;
 		/*
 		 * An index with no folio was zero at the instant: whatever was
 		 * there and went away since was saved first.
 		 */
-		if (!filemap_get_folios(mapping, &next, sf->nr - 1, &fbatch)) {
-			sf->cursor = sf->nr;
-			break;
+		if (!filemap_get_folios(mapping, &next, end - 1, &fbatch)) {
+			sf->cursor = end;
+			continue;
 		}
 		go_on = KEEL_SWEEP_NEXT;
 		for (i = 0; i < folio_batch_count(&fbatch); i++) {
@@ -236,16 +261,36 @@ static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 	return sf->cursor >= sf->nr;
 }
 
+static bool keel_sweep_done(struct keel_snap *snap)
+{
+	lockdep_assert_held(&snap->fetch_lock);
+	return snap->cursor_file == snap->nr_files;
+}
+
+/* What was hot is saved: now all, of which that is passed over quickly. */
+static void keel_sweep_restart(struct keel_snap *snap)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&snap->fetch_lock);
+	snap->sweep_cold = true;
+	snap->cursor_file = 0;
+	for (i = 0; i < snap->nr_files; i++)
+		snap->files[i]->cursor = 0;
+}
+
 static int keel_fetch_sweep(struct keel_fetch *f)
 {
 	struct keel_snap *snap = f->snap;
 	int err = 0;
 
 	lockdep_assert_held(&snap->fetch_lock);
-	while (!err && snap->cursor_file < snap->nr_files) {
+	while (!err && !keel_sweep_done(snap)) {
 		if (!keel_sweep_file(f, snap->files[snap->cursor_file], &err))
 			break;
 		snap->cursor_file++;
+		if (snap->cursor_file == snap->nr_files && !snap->sweep_cold)
+			keel_sweep_restart(snap);
 	}
 	return err;
 }
@@ -336,7 +381,7 @@ int keel_snap_fetch(struct keel_snap *snap, struct keel_snap_fetch *arg)
 	if (err)
 		goto unlock;
 
-	complete = snap->cursor_file == snap->nr_files;
+	complete = keel_sweep_done(snap);
 	/* A bit is set after its copy was queued: look at the queue last. */
 	smp_rmb();
 	complete = complete && !keel_snap_has_queue(snap);

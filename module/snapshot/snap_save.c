@@ -114,6 +114,15 @@ static void keel_snap_mark_fresh(struct keel_snap_file *sf, struct folio *folio)
 		set_bit(pgoff, sf->saved);
 }
 
+static void keel_snap_note_hot(struct keel_snap_file *sf, struct folio *folio)
+{
+	unsigned long chunk = folio->index / KEEL_SNAP_CHUNK;
+
+	/* The file may have grown since PREPARE. */
+	if (chunk < sf->hot_nr)
+		set_bit(chunk, sf->hot);
+}
+
 static int keel_snap_file_touch(struct keel_snap_file *sf, struct folio *folio,
 				bool fresh)
 {
@@ -122,6 +131,9 @@ static int keel_snap_file_touch(struct keel_snap_file *sf, struct folio *folio,
 	int err;
 
 	switch (keel_snap_phase(snap)) {
+	case KEEL_PHASE_PREPARED:
+		keel_snap_note_hot(sf, folio);
+		return 0;
 	case KEEL_PHASE_SHUT:
 		return -EAGAIN;
 	case KEEL_PHASE_ARMED:
