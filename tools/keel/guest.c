@@ -2,8 +2,8 @@
 /*
  * A QEMU guest through its stop window. With background-snapshot:
  *
- *	stop, migrate and the disks' transaction sent at once
- *	STOP  [arm | disks switched, devices saved]  cont  RESUME
+ *	migrate, stop  STOP  the disks' transaction
+ *	[arm | disks switched, devices saved]  cont  RESUME
  *
  * keel arms in the time that QEMU needs for its own part anyway. guest_state.c
  * has what differs with an older QEMU. All else is done before STOP or after
@@ -115,8 +115,9 @@ int guest_prepare(struct guest *g, struct image *img, uint32_t snapshot)
 	if (!g->socket)
 		return 0;
 	guest_disks_name(g, snapshot);
-	return guard_start(g) || guest_disks_prepare(g) ||
-	       guest_state_prepare(g, img) ? -1 : 0;
+	/* What the guard is to undo it has to know, so it comes second. */
+	return guest_state_open(g, img) || guard_start(g) ||
+	       guest_disks_prepare(g) || guest_state_prepare(g) ? -1 : 0;
 }
 
 /* When this returns the guest's memory rests: arm. */
@@ -162,7 +163,7 @@ int guest_resume(struct guest *g)
 		return 0;
 	if (!g->running) {
 		g->stopped = false;
-		return guest_state_finish(g);
+		return 0;
 	}
 	if (let_go(g))
 		return -1;
@@ -175,7 +176,13 @@ int guest_resume(struct guest *g)
 	g->window_ns = g->q.stop_ns && g->q.resume_ns > g->q.stop_ns ?
 		       g->q.resume_ns - g->q.stop_ns :
 		       g->resume_ns - g->stop_ns;
-	return guest_state_finish(g);
+	return 0;
+}
+
+/* What is left of the device state, with the guest running. */
+int guest_finish(struct guest *g)
+{
+	return g->socket ? guest_state_finish(g) : 0;
 }
 
 /* Leave QEMU as it was found; what fails here harms nobody. */
@@ -198,24 +205,29 @@ void guest_settle(struct guest *g)
 	qmp_close(&g->q);
 }
 
+/* By a monitor that does not answer nothing can be done: the guard tries afresh. */
+static void hand_over(struct guest *g)
+{
+	qmp_close(&g->q);
+	if (g->guard_pipe >= 0)
+		close(g->guard_pipe);
+	g->guard_pipe = -1;
+	error_add("; QEMU's monitor does not answer, a process stays behind to let the guest run on");
+}
+
 /* After a failure at any step. */
 void guest_rescue(struct guest *g)
 {
+	bool touched = g->stopped || g->migrating || g->switching;
+
 	if (!g->socket)
 		return;
 	g->q.stubborn = true;
 	/* Before any other command: its answer is the next. */
-	if (g->switching && g->q.fd >= 0)
+	if (g->switching && g->q.fd >= 0 && !g->q.silent)
 		guest_disks_switched(g);
-	if (g->q.fd >= 0 && (g->stopped || g->migrating) &&
-	    guest_run_again(g)) {
-		/* A monitor that does not answer: the guard tries afresh. */
-		qmp_close(&g->q);
-		if (g->guard_pipe >= 0)
-			close(g->guard_pipe);
-		g->guard_pipe = -1;
-		error_add("; QEMU's monitor does not answer, a process stays behind to let the guest run on");
-	}
+	if (g->q.fd >= 0 && touched && (g->q.silent || guest_run_again(g)))
+		hand_over(g);
 	if (g->switched)
 		error_add("; the guest's disks had been switched, it runs on the overlays");
 	else

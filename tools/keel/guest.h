@@ -34,6 +34,10 @@ struct guest {
 	int state_fd;
 	unsigned int disks_id;	/* the transaction, as a command */
 	unsigned int state_id;	/* migrate or migrate-continue */
+	/* Of the migration that saves the devices, in the order of events. */
+	bool active;
+	bool stopped_first;	/* STOP came before it became active */
+	off_t state_begun;	/* size of the state when it became active */
 	pid_t guard;
 	int guard_pipe;
 	/* CLOCK_MONOTONIC */
@@ -47,12 +51,14 @@ int guest_prepare(struct guest *g, struct image *img, uint32_t snapshot);
 int guest_stop(struct guest *g);
 int guest_saved(struct guest *g);
 int guest_resume(struct guest *g);
+int guest_finish(struct guest *g);
 void guest_settle(struct guest *g);
 void guest_rescue(struct guest *g);
 void guest_close(struct guest *g);
 
 /* guest_state.c */
-int guest_state_prepare(struct guest *g, struct image *img);
+int guest_state_open(struct guest *g, struct image *img);
+int guest_state_prepare(struct guest *g);
 int guest_state_stop(struct guest *g);
 int guest_state_saved(struct guest *g);
 int guest_state_wait(struct guest *g, const char *status, int ms);

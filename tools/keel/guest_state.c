@@ -5,12 +5,18 @@
  * Both ways are a migration to a file with x-ignore-shared, which leaves out
  * the guest's memory on keelfs:
  *
- * background: QEMU's background-snapshot, begun once the guest is stopped. Its
+ * background: QEMU's background-snapshot, with a stop sent right behind it. Its
  *	thread saves all devices under one hold of QEMU's big lock, and the
  *	little memory that is QEMU's own (video, firmware) when the guest may
  *	run again already. No dirty logging goes on before, and the disks stay
  *	QEMU's, so it is the shorter stop. It wants QEMU 9.0, which leaves a
  *	guest stopped that was stopped, and userfaultfd for QEMU.
+ *
+ *	The thread prepares itself, says that it is active, stops the guest if
+ *	it runs, saves, and lets it go on if it ran. That it finds the guest
+ *	stopped by us is a race, which we win nearly always. If STOP came before
+ *	"active" we did; if not, nobody can tell: then it is let through to its
+ *	end, and done again with the stop first.
  * switchover: for all others. With pause-before-switchover QEMU stops the
  *	guest at the last moment and waits. When it is through it has given up
  *	its disks, as if to a destination, and cont has to open them anew.
@@ -122,19 +128,22 @@ static int pass_state_file(struct guest *g)
 	return ret ? 0 : -1;
 }
 
-/* With the guest running. */
-int guest_state_prepare(struct guest *g, struct image *img)
+int guest_state_open(struct guest *g, struct image *img)
 {
-	json_t *ret;
-
 	/* QEMU wants a descriptor that can only be written. */
 	g->state_fd = openat(img->dirfd, IMAGE_DEVICE,
 			     O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (g->state_fd < 0)
 		return fail("%s/" IMAGE_DEVICE ": %s", img->partial,
 			    strerror(errno));
-	if (pass_state_file(g))
-		return -1;
+	return pass_state_file(g);
+}
+
+/* With the guest running. */
+int guest_state_prepare(struct guest *g)
+{
+	json_t *ret;
+
 	g->background = take_background(g);
 	if (!g->background && (error_text() || take_switchover(g)))
 		return -1;
@@ -181,21 +190,101 @@ int guest_state_wait(struct guest *g, const char *status, int ms)
 	return err;
 }
 
-/* All in one go; the answers are read as they are needed. */
-static int stop_background(struct guest *g)
+static off_t state_size(const struct guest *g)
 {
-	unsigned int stop = qmp_send(&g->q, "stop", NULL, -1);
+	struct stat st;
+
+	return fstat(g->state_fd, &st) ? -1 : st.st_size;
+}
+
+static void watch(void *arg, const char *event, const char *status)
+{
+	struct guest *g = arg;
+
+	if (!strcmp(event, "STOP")) {
+		g->stopped_first = !g->active;
+	} else if (!strcmp(event, "MIGRATION") && status &&
+		   !strcmp(status, "active")) {
+		g->active = true;
+		g->state_begun = state_size(g);
+	}
+}
+
+/*
+ * The race was lost, or may have been: let the migration come to its end and
+ * the guest run, and have the state file empty again.
+ */
+static int forget_state(struct guest *g)
+{
 	json_t *ret;
 
-	g->stopped = stop;
-	if (!stop)
+	if (guest_state_wait(g, "completed", STOPPED_MS))
 		return -1;
-	g->state_id = send_migrate(g);
-	if (!g->state_id || guest_disks_send(g))
-		return -1;
-	ret = qmp_expect(&g->q, stop, "stop", STOPPED_MS);
+	while (!qmp_running(&g->q)) {
+		if (error_text())
+			return -1;
+		ret = qmp_try(&g->q, "cont", NULL, -1, STOPPED_MS);
+		json_decref(ret);
+	}
+	g->stopped = false;
+	/* QEMU's descriptor is a copy of ours: one offset for both. */
+	if (ftruncate(g->state_fd, 0) || lseek(g->state_fd, 0, SEEK_SET))
+		return fail("emptying the device state: %s", strerror(errno));
+	return 0;
+}
+
+static int expect(struct guest *g, unsigned int id, const char *cmd)
+{
+	json_t *ret = qmp_expect(&g->q, id, cmd, STOPPED_MS);
+
 	json_decref(ret);
 	return ret ? 0 : -1;
+}
+
+/* Wait for the event; the answer comes when the disks are at rest, too. */
+static int wait_stop(struct guest *g)
+{
+	json_t *event;
+
+	if (!g->running || g->q.stop_seen)
+		return 0;
+	event = qmp_event(&g->q, "STOP", NULL,
+			  now_ns() + STOPPED_MS * NS_PER_MS);
+	json_decref(event);
+	return event ? 0 : -1;
+}
+
+/* One try, migrate ahead of the stop or behind it. Return: 0, -1, or 1: lost. */
+static int try_background(struct guest *g, bool ahead)
+{
+	unsigned int stop;
+
+	qmp_forget_events(&g->q);
+	g->active = g->stopped_first = false;
+	g->q.stop_seen = g->q.resume_seen = 0;
+	if (ahead)
+		g->state_id = send_migrate(g);
+	stop = qmp_send(&g->q, "stop", NULL, -1);
+	g->stopped = stop;
+	if (!ahead)
+		g->state_id = send_migrate(g);
+	if (!stop || !g->state_id ||
+	    (ahead && expect(g, g->state_id, "migrate")) || wait_stop(g))
+		return -1;
+	if (ahead && g->running && !g->stopped_first)
+		return 1;
+	if (guest_disks_send(g) || expect(g, stop, "stop"))
+		return -1;
+	return ahead ? 0 : expect(g, g->state_id, "migrate");
+}
+
+static int stop_background(struct guest *g)
+{
+	int ret = try_background(g, true);
+
+	if (ret <= 0)
+		return ret;
+	return forget_state(g) ? -1 : try_background(g, false);
 }
 
 static int stop_switchover(struct guest *g)
@@ -230,14 +319,9 @@ int guest_state_stop(struct guest *g)
 {
 	g->q.stop_seen = 0;
 	g->q.resume_seen = 0;
+	g->q.watch = watch;
+	g->q.watch_arg = g;
 	return g->background ? stop_background(g) : stop_switchover(g);
-}
-
-static off_t state_size(const struct guest *g)
-{
-	struct stat st;
-
-	return fstat(g->state_fd, &st) ? -1 : st.st_size;
 }
 
 /*
@@ -248,13 +332,12 @@ static off_t state_size(const struct guest *g)
 static int wait_background(struct guest *g)
 {
 	uint64_t deadline = now_ns() + STOPPED_MS * NS_PER_MS;
-	off_t before;
 
 	if (guest_state_wait(g, "active", STOPPED_MS))
 		return -1;
-	before = state_size(g);
-	while (state_size(g) == before) {
-		if (qmp_poll(&g->q, "MIGRATION", POLL_NS))
+	while (state_size(g) == g->state_begun) {
+		if (qmp_poll(&g->q, "MIGRATION", "completed",
+			     POLL_NS))
 			return guest_state_wait(g, "completed", STOPPED_MS);
 		if (now_ns() > deadline)
 			return fail("QEMU did not save its device state in time");
@@ -273,9 +356,7 @@ int guest_state_saved(struct guest *g)
 	json_t *ret;
 
 	if (g->background) {
-		ret = qmp_expect(&g->q, g->state_id, "migrate", STOPPED_MS);
-		json_decref(ret);
-		if (!ret || guest_disks_switched(g) || wait_background(g))
+		if (guest_disks_switched(g) || wait_background(g))
 			return -1;
 	} else {
 		if (guest_disks_switched(g))

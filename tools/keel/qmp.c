@@ -22,8 +22,10 @@ static int fill(struct qmp *q, uint64_t deadline)
 	uint64_t now = now_ns();
 	ssize_t n;
 
-	if (now >= deadline || !poll(&p, 1, (deadline - now) / NS_PER_MS + 1))
+	if (now >= deadline || !poll(&p, 1, (deadline - now) / NS_PER_MS + 1)) {
+		q->silent = true;
 		return fail("QEMU's monitor did not answer in time");
+	}
 	if (stop_signal && !q->stubborn)
 		return fail("interrupted");
 	if (q->room - q->have < 4096) {
@@ -62,7 +64,11 @@ static json_t *receive(struct qmp *q, uint64_t deadline)
 static void keep_event(struct qmp *q, json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "event"));
+	json_t *data = json_object_get(event, "data");
 
+	if (q->watch)
+		q->watch(q->watch_arg, name, json_string_value(
+				json_object_get(data, "status")));
 	if (!strcmp(name, "STOP")) {
 		q->stop_ns = qmp_event_ns(event);
 		q->stop_seen = now_ns();
@@ -194,25 +200,32 @@ static bool wanted(json_t *event, const char *name, const char *status)
 				 !strcmp(s, "cancelled")));
 }
 
-/*
- * Wait for event @name, for MIGRATION with @status or one that ends it; what
- * came before it is dropped. @deadline 0: only what has arrived already.
- */
+/* Take the first event @name off those that wait; the others stay. */
+static json_t *take_event(struct qmp *q, const char *name, const char *status)
+{
+	json_t *event;
+	size_t i;
+
+	json_array_foreach(q->events, i, event) {
+		if (!wanted(event, name, status))
+			continue;
+		json_incref(event);
+		json_array_remove(q->events, i);
+		return event;
+	}
+	return NULL;
+}
+
+/* Wait for event @name, for MIGRATION with @status or one that ends it. */
 json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 		  uint64_t deadline)
 {
 	json_t *event;
 
 	for (;;) {
-		while (json_array_size(q->events)) {
-			event = json_incref(json_array_get(q->events, 0));
-			json_array_remove(q->events, 0);
-			if (wanted(event, name, status))
-				return event;
-			json_decref(event);
-		}
-		if (!deadline)
-			return NULL;
+		event = take_event(q, name, status);
+		if (event)
+			return event;
 		event = receive(q, deadline);
 		if (!event)
 			return NULL;
@@ -223,8 +236,14 @@ json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 	}
 }
 
-/* Wait @ns for an event @name. Is there one? It stays for qmp_event(). */
-bool qmp_poll(struct qmp *q, const char *name, uint64_t ns)
+/* Events of what is over. */
+void qmp_forget_events(struct qmp *q)
+{
+	json_array_clear(q->events);
+}
+
+/* Wait @ns for what qmp_event() would. Is it there? It stays for that. */
+bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns)
 {
 	struct timespec t = { .tv_nsec = ns };
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };
@@ -243,8 +262,7 @@ bool qmp_poll(struct qmp *q, const char *name, uint64_t ns)
 		t.tv_nsec = 0;
 	}
 	json_array_foreach(q->events, i, msg)
-		if (!strcmp(json_string_value(json_object_get(msg, "event")),
-			    name))
+		if (wanted(msg, name, status))
 			return true;
 	return false;
 }

@@ -18,11 +18,15 @@ struct qmp {
 	size_t have, room;
 	json_t *events;
 	unsigned int id;
+	bool silent;		/* it did not answer in time */
 	bool stubborn;		/* a signal does not end a wait: unwinding */
 	uint64_t stop_ns;	/* QEMU's time of the last STOP, real time */
 	uint64_t stop_seen;	/* when it reached us, monotonic */
 	uint64_t resume_ns;
 	uint64_t resume_seen;
+	/* If not NULL: told of each event as it is read, @status if it has one. */
+	void (*watch)(void *arg, const char *event, const char *status);
+	void *watch_arg;
 	char error[256];	/* QEMU's words for the last refusal */
 };
 
@@ -40,7 +44,8 @@ json_t *qmp_expect(struct qmp *q, unsigned int id, const char *cmd,
 bool qmp_running(struct qmp *q);
 json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 		  uint64_t deadline);
-bool qmp_poll(struct qmp *q, const char *name, uint64_t ns);
+void qmp_forget_events(struct qmp *q);
+bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns);
 uint64_t qmp_event_ns(json_t *event);
 
 #endif
