@@ -20,6 +20,7 @@ struct create {
 	struct drain drain;
 	const char *dir;
 	bool no_wait;
+	int ready;		/* --no-wait: tells the parent to leave */
 	int snap;
 	json_t *cmdline;	/* before the guest can go away */
 };

@@ -6,6 +6,10 @@
  * Pages saved by faults come in the order of the faults; a batch is sorted, so
  * that neighbours go out in one write. Writeback is started as we go: dirty
  * pages that pile up would stall us later, all at once, with the pool full.
+ *
+ * It is a thread of its own, for it begins while the guest still stands, with
+ * what the guest will want first; what there is to be settled with QEMU takes as
+ * long as it takes, and a guest that finds the pool full waits.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +24,7 @@
 #include "drain.h"
 #include "keel.h"
 
-#define BATCH_MAX	4096U
+#define BATCH_MAX	2048U
 #define WRITEBACK_BYTES	(16U << 20)
 #define PROGRESS_NS	(200 * NS_PER_MS)
 
@@ -189,7 +193,7 @@ static int pump_all(struct pump *p)
 	return -1;
 }
 
-int drain_run(struct drain *d)
+static int run(struct drain *d)
 {
 	struct pump p = { .d = d, .batch = BATCH_MAX };
 	uint64_t begin = now_ns();
@@ -220,5 +224,40 @@ int drain_run(struct drain *d)
 		munmap(p.pool, KEEL_SNAP_POOL_MAX);
 	free(p.recs);
 	free(p.release);
+	return err;
+}
+
+static void *thread_main(void *arg)
+{
+	struct drain *d = arg;
+
+	if (run(d))
+		d->error = mkpath("%s", error_text());
+	return NULL;
+}
+
+int drain_start(struct drain *d)
+{
+	int err = pthread_create(&d->thread, NULL, thread_main, d);
+
+	if (err)
+		return fail("starting the drain: %s", strerror(err));
+	d->started = true;
+	return 0;
+}
+
+/* Wait for its end. To make it end early, abort the snapshot before. */
+int drain_wait(struct drain *d)
+{
+	int err = 0;
+
+	if (!d->started)
+		return 0;
+	d->started = false;
+	pthread_join(d->thread, NULL);
+	if (d->error)
+		err = fail("%s", d->error);
+	free(d->error);
+	d->error = NULL;
 	return err;
 }

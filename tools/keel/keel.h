@@ -46,6 +46,7 @@ int parse_size(const char *text, uint64_t *bytes);
 int parse_u32(const char *text, uint32_t *n);
 int next_option(int argc, char **argv, const struct option *table);
 char *read_text(const char *path, size_t *len);
+uint64_t mem_available(void);		/* bytes; 0 if nobody says */
 char **read_cmdline(uint32_t pid, int *argc);
 void strv_free(char **v);
 char *mkpath(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -7,8 +7,9 @@
 #include "keel.h"
 #include "out.h"
 
-static char message[1024];
-static int status;
+/* Each thread's own: the drain has one, and hands its sentence over. */
+static _Thread_local char message[1024];
+static _Thread_local int status;
 
 static int store(int code, const char *fmt, va_list ap)
 {

@@ -174,6 +174,17 @@ int memfiles_open(struct memfiles *files, const struct keel_vm *vm,
 	return 0;
 }
 
+uint64_t memfiles_bytes(const struct memfiles *files)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+
+	for (int i = 0; i < files->nr; i++)
+		if (!fstat(files->v[i].fd, &st))
+			bytes += st.st_size;
+	return bytes;
+}
+
 void memfiles_close(struct memfiles *files)
 {
 	for (int i = 0; i < files->nr; i++) {

@@ -27,6 +27,7 @@ struct memfiles {
 
 int memfiles_open(struct memfiles *files, const struct keel_vm *vm,
 		  bool whole_guest);
+uint64_t memfiles_bytes(const struct memfiles *files);
 void memfiles_close(struct memfiles *files);
 json_t *memfile_json(const struct memfile *f, const struct keel_vm *vm);
 

@@ -7,15 +7,17 @@
  * arm:    the stop window, or the bare instant
  * finish: drain, checksums, manifest, everything to disk, rename
  *
- * Whatever fails, undo() takes back in the reverse order. With --no-wait the
- * process that finishes is a child; the session, the image's lock and the files
- * are its own by inheritance.
+ * Whatever fails, undo() takes back in the reverse order. With --no-wait a child
+ * does all of it, and the parent waits only until the guest goes on.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "create.h"
@@ -24,6 +26,9 @@
 #include "snapshot.h"
 
 #define ARM_TRIES	3
+#define LEARN_US	20000
+#define POOL_LEAST	(64ULL << 20)
+#define POOL_MOST	(4ULL << 30)
 
 static int find_vm(struct create *c, const char *name)
 {
@@ -50,6 +55,23 @@ static int find_vm(struct create *c, const char *name)
 	return 0;
 }
 
+/*
+ * A guest that goes on touches what it has in use within a moment, much faster
+ * than any disk takes it, and waits if it finds no buffer. So there should be
+ * room for all that may be, where the host has it to spare for these seconds.
+ */
+static uint64_t default_pool(struct create *c)
+{
+	uint64_t pool = memfiles_bytes(&c->files);
+	uint64_t spare = mem_available() / 8;
+
+	if (pool > spare)
+		pool = spare;
+	if (pool > POOL_MOST)
+		pool = POOL_MOST;
+	return pool < POOL_LEAST ? POOL_LEAST : pool;
+}
+
 static int open_session(struct create *c)
 {
 	int err;
@@ -60,6 +82,8 @@ static int open_session(struct create *c)
 			    c->snap == -EACCES ? "run as root" :
 			    "is the keel module loaded?");
 	c->params.vm = c->vm.id;
+	if (!c->params.pool_bytes)
+		c->params.pool_bytes = default_pool(c);
 	err = keel_snap_create(c->snap, &c->params);
 	if (err)
 		return fail("creating the snapshot: %s%s", strerror(-err),
@@ -100,6 +124,8 @@ static int begin(struct create *c)
 	if (err)
 		return fail("preparing the snapshot: %s", strerror(-err));
 	record_write(c->params.id, c->img.dir, "draining", NULL);
+	/* The kernel learns what the guest has in use. */
+	usleep(LEARN_US);
 	return stop_signal ? fail("interrupted") : 0;
 }
 
@@ -137,11 +163,17 @@ static int arm(struct create *c)
 	return 0;
 }
 
-/* The instant, within the stop window if there is a monitor. */
+/*
+ * The instant, within the stop window if there is a monitor. The drain begins
+ * at once: what it saves before the guest goes on costs the guest nothing.
+ */
 static int freeze(struct create *c)
 {
+	c->drain.snap = c->snap;
+	c->drain.files = &c->files;
 	if (guest_stop(&c->guest) || arm(c) || guest_saved(&c->guest) ||
-	    guest_resume(&c->guest))
+	    guest_resume(&c->guest) || drain_start(&c->drain) ||
+	    guest_finish(&c->guest))
 		return -1;
 	guest_settle(&c->guest);
 	return 0;
@@ -149,9 +181,7 @@ static int freeze(struct create *c)
 
 static int finish(struct create *c, json_t **manifest)
 {
-	c->drain.snap = c->snap;
-	c->drain.files = &c->files;
-	if (drain_run(&c->drain))
+	if (drain_wait(&c->drain))
 		return -1;
 	/* The session ends here: its buffers are wanted elsewhere. */
 	close(c->snap);
@@ -176,6 +206,7 @@ static void undo(struct create *c)
 	if (c->snap >= 0) {
 		keel_snap_abort(c->snap, c->drain.not_stored ?
 				KEEL_REASON_DRAIN : KEEL_REASON_REQUESTED);
+		drain_wait(&c->drain);
 		close(c->snap);
 		c->snap = -1;
 	}
@@ -223,7 +254,46 @@ static void print_result(struct create *c, json_t *stats, const char *state)
 	out_value("statistics", stats);
 }
 
-/* The child of --no-wait: nobody's terminal, nobody's session. */
+/*
+ * --no-wait: go on in a child. The parent leaves when the child says that the
+ * guest goes on, or with its status; until then signals are the child's too.
+ */
+static int go_behind(struct create *c)
+{
+	int p[2], status = 0;
+	pid_t parent = getpid(), child;
+	char byte;
+	ssize_t n;
+
+	if (pipe2(p, O_CLOEXEC))
+		return fail("pipe: %s", strerror(errno));
+	fflush(NULL);
+	child = fork();
+	if (child < 0)
+		return fail("fork: %s", strerror(errno));
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != parent)
+			_exit(1);
+		close(p[0]);
+		c->ready = p[1];
+		return 0;
+	}
+	close(p[1]);
+	while ((n = read(p[0], &byte, 1)) < 0 && errno == EINTR)
+		if (stop_signal)
+			kill(child, stop_signal);
+	if (n == 1)
+		_exit(0);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		return fail("the process that took the snapshot was killed by signal %d",
+			    WTERMSIG(status));
+	_exit(WEXITSTATUS(status));
+}
+
+/* The child, from when the guest goes on: nobody's terminal and session. */
 static void become_daemon(struct create *c)
 {
 	int log = openat(c->img.dirfd, IMAGE_LOG,
@@ -231,6 +301,7 @@ static void become_daemon(struct create *c)
 	int null = open("/dev/null", O_RDWR);
 
 	setsid();
+	prctl(PR_SET_PDEATHSIG, 0);
 	dup2(null, 0);
 	dup2(log >= 0 ? log : null, 1);
 	dup2(log >= 0 ? log : null, 2);
@@ -238,26 +309,18 @@ static void become_daemon(struct create *c)
 		close(null);
 	if (log > 2)
 		close(log);
-	image_own(&c->img, c->params.id);
-	record_write(c->params.id, c->img.dir, "draining", NULL);
-	c->drain.progress = false;
+	if (write(c->ready, "r", 1) != 1)
+		stop_signal = SIGPIPE;
+	close(c->ready);
 }
 
-/* Returns in the parent what it is to return, in the child it ends. */
-static int finish_in_background(struct create *c)
+static void finish_behind(struct create *c)
 {
 	json_t *manifest = NULL;
-	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		return fail("fork: %s", strerror(errno));
-	if (pid) {
-		keel_snap_stat(c->snap, &c->drain.stat);
-		print_result(c, create_stats(c), "draining");
-		return 0;
-	}
+	keel_snap_stat(c->snap, &c->drain.stat);
+	print_result(c, create_stats(c), "draining");
+	out_flush();
 	become_daemon(c);
 	if (finish(c, &manifest)) {
 		undo(c);
@@ -276,7 +339,7 @@ int snapshot_create(int argc, char **argv)
 		.img = { .dirfd = -1, .lock = -1 },
 		.guest = { .timeout_ms = 60000, .q.fd = -1, .guard_pipe = -1,
 			   .fdset = -1, .state_fd = -1 },
-		.drain.progress = isatty(STDERR_FILENO),
+		.ready = -1,
 	};
 	json_t *manifest = NULL;
 	int err;
@@ -284,14 +347,15 @@ int snapshot_create(int argc, char **argv)
 	if (create_parse(&c, argc, argv))
 		return -1;
 	catch_signals();
+	if (c.no_wait && go_behind(&c))
+		return -1;
+	c.drain.progress = !c.no_wait && isatty(STDERR_FILENO);
 	err = find_vm(&c, argv[optind]) || begin(&c);
-	c.drain.pool_pages = (c.params.pool_bytes ? c.params.pool_bytes :
-			      64 << 20) / KEEL_PAGE_SIZE;
+	c.drain.pool_pages = c.params.pool_bytes / KEEL_PAGE_SIZE;
 	err = err || freeze(&c);
 	if (!err && c.no_wait)
-		err = finish_in_background(&c);
-	else if (!err)
-		err = finish(&c, &manifest);
+		finish_behind(&c);
+	err = err || finish(&c, &manifest);
 	if (err) {
 		if (stop_signal) {
 			error_forget();

@@ -172,6 +172,18 @@ char *read_text(const char *path, size_t *len)
 	return buf;
 }
 
+uint64_t mem_available(void)
+{
+	char *text = read_text("/proc/meminfo", NULL);
+	char *line = text ? strstr(text, "\nMemAvailable:") : NULL;
+	unsigned long long kib = 0;
+
+	if (line)
+		sscanf(line, "\nMemAvailable: %llu", &kib);
+	free(text);
+	return kib << 10;
+}
+
 /* A process's arguments, NULL-terminated, or NULL. */
 char **read_cmdline(uint32_t pid, int *argc)
 {
