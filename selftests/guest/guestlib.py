@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 GUEST = os.environ.get("GUEST", "/keel/selftests/lab/guest")
@@ -65,8 +66,9 @@ class Guest:
     def qmp(self):
         return self.path("qmp.sock")
 
-    def start(self, ram="keelfs", mem="256M", work=96, disk=True, extra=()):
-        """Boot, and wait until the load runs. disk: with a data disk."""
+    def start(self, ram="keelfs", mem="256M", work=96, disk=True, extra=(), as_json=False):
+        """Boot, and wait until the load runs. disk: with a data disk. as_json: its
+        objects and devices given as libvirt gives them."""
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
         with open(SCRIPT, "w", encoding="ascii") as f:
@@ -88,8 +90,8 @@ class Guest:
         # Not piped: QEMU inherits it.
         status = subprocess.call([f"{GUEST}/start", "--name", self.name, "--mem", mem,
                                   "--ram", ram, "--script", SCRIPT, "--wait", "90",
-                                  "--", *args, *extra], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.DEVNULL)
+                                  *(["--json"] if as_json else []), "--", *args, *extra],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         if status:
             raise Failed(f"the guest {self.name} does not start")
         with open(self.path("pid"), encoding="ascii") as f:
@@ -211,10 +213,11 @@ class Guest:
             return False
 
     def snapshot(self, where, *more, qmp=True, timeout=120):
-        """keel snapshot create: status, result or None, the error line."""
+        """keel snapshot create: status, result or None, the error line. qmp: by its
+        monitor, or by the one at this path."""
         argv = ["keel", "-j", "snapshot", "create", str(self.pid), "-o", where]
         if qmp:
-            argv += ["--qmp", self.qmp]
+            argv += ["--qmp", self.qmp if qmp is True else qmp]
         status, out, err = run(*argv, *more, timeout=timeout)
         return answer_of(status, out, err)
 
@@ -312,6 +315,62 @@ class Qmp:
                 return e
 
 
+class Relay:
+    """A monitor at PATH that passes all on to the one of a guest, but for what
+    CLIENT(line) and SERVER(line) have to say of a line of either: they are called
+    before it is passed on, may wait, and keep it back by saying True. Later
+    connections are passed on untouched."""
+    def __init__(self, guest, path, client=None, server=None):
+        self.real, self.client, self.server = guest.qmp, client, server
+        if os.path.exists(path):
+            os.unlink(path)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        hooks = (self.client, self.server)
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self.real)
+            for source, sink, hook in ((near, far, hooks[0]), (far, near, hooks[1])):
+                threading.Thread(target=self.carry, args=(source, sink, hook),
+                                 daemon=True).start()
+            hooks = (None, None)
+
+    @staticmethod
+    def carry(source, sink, hook):
+        rest = b""
+        try:
+            while True:
+                data, fds, _, _ = socket.recv_fds(source, 65536, 4)
+                if not data:
+                    break
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    if hook and hook(line.decode()):
+                        continue
+                    socket.send_fds(sink, [line + b"\n"], fds)
+                    for fd in fds:
+                        os.close(fd)
+                    fds = []
+        except OSError:
+            pass
+        for sock in (source, sink):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
 def host():
     """What 'keel' alone says."""
     return json.loads(must("keel", "-j"))
@@ -332,6 +391,18 @@ class Tap:
             print(f"# {line}")
         sys.stdout.flush()
         return not reason
+
+    def host_as(self, before, seconds=10):
+        """Nothing of a guest or a snapshot is left, soon."""
+        keys = ("snapshots", "pool_bytes", "vms")
+        try:
+            wait_for("the host as before",
+                     lambda: all((now := host())[k] == before[k] for k in keys), seconds)
+            self.result("the host is as before")
+        except Failed:
+            now = host()
+            self.result("the host is as before",
+                        ", ".join(f"{k}: {before[k]} before, {now[k]} now" for k in keys))
 
     @staticmethod
     def note(text):
