@@ -7,9 +7,9 @@
  * that neighbours go out in one write. Writeback is started as we go: dirty
  * pages that pile up would stall us later, all at once, with the pool full.
  *
- * It is a thread of its own, for it begins while the guest still stands, with
- * what the guest will want first; what there is to be settled with QEMU takes as
- * long as it takes, and a guest that finds the pool full waits.
+ * It is a thread of its own, for it has to begin when the guest goes on: what
+ * there is to be settled with QEMU takes as long as it takes, and a guest that
+ * finds the pool full waits.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -216,17 +216,11 @@ static void watch(void *arg, const char *event, const char *status)
  */
 static int forget_state(struct guest *g)
 {
-	json_t *ret;
-
 	if (guest_state_wait(g, "completed", STOPPED_MS))
 		return -1;
-	while (!qmp_running(&g->q)) {
-		if (error_text())
-			return -1;
-		ret = qmp_try(&g->q, "cont", NULL, -1, STOPPED_MS);
-		json_decref(ret);
-	}
-	g->stopped = false;
+	if (guest_run_again(g))
+		return fail("QEMU does not let the guest go on: %s",
+			    g->q.error[0] ? g->q.error : "no reason given");
 	/* QEMU's descriptor is a copy of ours: one offset for both. */
 	if (ftruncate(g->state_fd, 0) || lseek(g->state_fd, 0, SEEK_SET))
 		return fail("emptying the device state: %s", strerror(errno));
@@ -336,8 +330,7 @@ static int wait_background(struct guest *g)
 	if (guest_state_wait(g, "active", STOPPED_MS))
 		return -1;
 	while (state_size(g) == g->state_begun) {
-		if (qmp_poll(&g->q, "MIGRATION", "completed",
-			     POLL_NS))
+		if (qmp_poll(&g->q, "MIGRATION", "completed", POLL_NS))
 			return guest_state_wait(g, "completed", STOPPED_MS);
 		if (now_ns() > deadline)
 			return fail("QEMU did not save its device state in time");

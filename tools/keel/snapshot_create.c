@@ -165,7 +165,7 @@ static int arm(struct create *c)
 
 /*
  * The instant, within the stop window if there is a monitor. The drain begins
- * at once: what it saves before the guest goes on costs the guest nothing.
+ * as soon as the guest goes on; in the window it would be in QEMU's way.
  */
 static int freeze(struct create *c)
 {
