@@ -144,6 +144,51 @@ static bool is_one_instant(const unsigned char *image)
 }
 
 /*
+ * Between PREPARE and ARM two pieces of 2 MiB are read, each in one place: they
+ * come first, in order and whole, then the rest, each page once.
+ */
+TEST_F(drainer, begins_with_what_was_in_use)
+{
+	static const size_t used[] = { 2, 7 };
+	size_t chunk = PMD_PAGE / PG, n = 0, i;
+	struct keel_snap_create c = {
+		.pool_bytes = 2 * SIZE,
+		.overflow = KEEL_OVERFLOW_THROTTLE,
+		.pinned_max = 1024,
+	};
+	struct ksnap *s = &self->snap;
+	struct keel_snap_fetch f = { 0 };
+	struct keel_snap_rec *recs;
+
+	ASSERT_EQ(0, ksnap_open(s, &c));
+	ASSERT_EQ(0, ksnap_add(s, self->fd, SIZE));
+	ASSERT_EQ(0, ksnap_prepare(s));
+	for (i = 0; i < 2; i++)
+		(void)READ_ONCE(self->map[used[i] * PMD_PAGE + 5 * PG]);
+	ASSERT_EQ(0, ksnap_arm(s, NULL));
+
+	recs = calloc(PAGES + 1, sizeof(*recs));
+	ASSERT_NE(NULL, recs);
+	while (f.state != KEEL_SNAP_COMPLETE) {
+		f = (struct keel_snap_fetch){
+			.size = sizeof(f),
+			.recs = (uintptr_t)(recs + n),
+			.nr_recs = PAGES + 1 - n,
+		};
+		ASSERT_EQ(0, kioctl(s->fd, KEEL_SNAP_FETCH, &f));
+		n += f.nr_recs;
+		ASSERT_GE(PAGES, n);
+	}
+	ASSERT_EQ(PAGES, n);
+	for (i = 0; i < 2 * chunk; i++)
+		EXPECT_EQ(used[i / chunk] * chunk + i % chunk, recs[i].pgoff);
+	/* The rest, in order, with those two left out. */
+	for (i = 2 * chunk + 1; i < PAGES; i++)
+		EXPECT_LT(recs[i - 1].pgoff, recs[i].pgoff);
+	free(recs);
+}
+
+/*
  * A write through /proc/self/mem keeps the mmap lock over its faults. If it
  * waited for a slot, the drainer could not map the pool to free one.
  */

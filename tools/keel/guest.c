@@ -212,7 +212,7 @@ static void hand_over(struct guest *g)
 	if (g->guard_pipe >= 0)
 		close(g->guard_pipe);
 	g->guard_pipe = -1;
-	error_add("; QEMU's monitor does not answer, a process stays behind to let the guest run on");
+	error_add("; a process stays behind to let the guest run on by another connection");
 }
 
 /* After a failure at any step. */
