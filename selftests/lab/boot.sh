@@ -130,6 +130,17 @@ boot_accel() {
 	cat "$verdict"
 }
 
+# What each boot sees to by itself, for those who have no time then.
+boot_setup() {
+	local release initrd accel
+	target_get trixie
+	image_get >/dev/null
+	release=$(kernel_release trixie)
+	initrd=$(with_lock "boot-$release" boot_initramfs "$release" "$(target_modules trixie)")
+	accel=$(boot_accel "$(boot_vmlinuz "$release")" "$initrd")
+	[ "$accel" = kvm ] || emulator_get >/dev/null
+}
+
 boot_add_numa() {
 	local -a sizes distances
 	local n i j total=0 size unit
