@@ -17,6 +17,8 @@ help:
 	@echo '  make demo                a guest is snapshotted, killed, and brought back'
 	@echo '  make shell               a shell on a host with keel loaded'
 	@echo '  make check               lint, builds for 6.1, 6.12 and 7.3, selftests'
+	@echo '  make check-soak          what takes too long for that: ten restores, a guest in'
+	@echo '                           a guest, monitors that fall silent'
 	@echo '  make check-debug         the selftests on a kernel with every checker'
 	@echo '                           (the first time builds it: half an hour)'
 	@echo '  make bench-snapshot      keel against QEMU background-snapshot; the results'
@@ -49,6 +51,9 @@ lint:
 check:
 	selftests/run check
 
+check-soak:
+	selftests/run soak
+
 check-debug:
 	selftests/run --target debug debug
 
@@ -61,4 +66,4 @@ bench-snapshot:
 shell:
 	$(LAB) shell
 
-.PHONY: help module tools selftests install clean lint check check-debug demo bench-snapshot shell
+.PHONY: help module tools selftests install clean lint check check-soak check-debug demo bench-snapshot shell
