@@ -62,7 +62,7 @@ enum keel_snap_phase {
  * @saved: a bit a page, see above; @saved_nr of them are allocated
  * @saved_nr: how many bits @saved has room for
  * @hot: a bit for each KEEL_SNAP_CHUNK that was touched between PREPARE and the
- *	arm; fixed in size by PREPARE
+ *	arm, set by faults; made by PREPARE and never cleared
  * @hot_nr: how many bits @hot has
  * @cursor: where the sweep goes on, under keel_snap.fetch_lock
  */

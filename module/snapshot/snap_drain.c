@@ -4,9 +4,9 @@
  *
  * First the queue that faults fill, then a sweep over the files in order: over
  * what was in use just before the arm, which the guest will want next and should
- * find saved, and then over all. All
- * of it runs in the process that drains; it holds no lock that a fault needs,
- * but for the lock of the folio it copies from, a few pages at a time.
+ * find saved, and then over all. All of it runs in the process that drains; it
+ * holds no lock that a fault needs, but for the lock of the folio it copies from,
+ * a few pages at a time.
  */
 #include <linux/highmem.h>
 #include <linux/sched/signal.h>
@@ -240,10 +240,8 @@ static bool keel_sweep_file(struct keel_fetch *f, struct keel_snap_file *sf,
 		 * An index with no folio was zero at the instant: whatever was
 		 * there and went away since was saved first.
 		 */
-		if (!filemap_get_folios(mapping, &next, end - 1, &fbatch)) {
+		if (!filemap_get_folios(mapping, &next, end - 1, &fbatch))
 			sf->cursor = end;
-			continue;
-		}
 		go_on = KEEL_SWEEP_NEXT;
 		for (i = 0; i < folio_batch_count(&fbatch); i++) {
 			go_on = keel_sweep_folio(f, sf, fbatch.folios[i], err);
