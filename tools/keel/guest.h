@@ -34,10 +34,9 @@ struct guest {
 	int state_fd;
 	unsigned int disks_id;	/* the transaction, as a command */
 	unsigned int state_id;	/* migrate or migrate-continue */
-	/* Of the migration that saves the devices, in the order of events. */
-	bool active;
-	bool stopped_first;	/* STOP came before it became active */
-	off_t state_begun;	/* size of the state when it became active */
+	/* Of the migration that saves the devices, when it became active: */
+	bool active_first;	/* STOP had not come yet */
+	off_t state_begun;	/* size of the state */
 	pid_t guard;
 	int guard_pipe;
 	/* CLOCK_MONOTONIC */

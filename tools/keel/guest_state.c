@@ -201,13 +201,20 @@ static void watch(void *arg, const char *event, const char *status)
 {
 	struct guest *g = arg;
 
-	if (!strcmp(event, "STOP")) {
-		g->stopped_first = !g->active;
-	} else if (!strcmp(event, "MIGRATION") && status &&
-		   !strcmp(status, "active")) {
-		g->active = true;
-		g->state_begun = state_size(g);
-	}
+	if (strcmp(event, "MIGRATION") || !status || strcmp(status, "active"))
+		return;
+	g->active_first = !g->q.stop_seen;
+	g->state_begun = state_size(g);
+}
+
+/* What comes from here on is of the stop that is about to be tried. */
+static void watch_afresh(struct guest *g)
+{
+	qmp_forget_events(&g->q);
+	g->q.stop_seen = g->q.resume_seen = 0;
+	g->active_first = false;
+	g->q.watch = watch;
+	g->q.watch_arg = g;
 }
 
 /*
@@ -253,9 +260,7 @@ static int try_background(struct guest *g, bool ahead)
 {
 	unsigned int stop;
 
-	qmp_forget_events(&g->q);
-	g->active = g->stopped_first = false;
-	g->q.stop_seen = g->q.resume_seen = 0;
+	watch_afresh(g);
 	if (ahead)
 		g->state_id = send_migrate(g);
 	stop = qmp_send(&g->q, "stop", NULL, -1);
@@ -265,7 +270,7 @@ static int try_background(struct guest *g, bool ahead)
 	if (!stop || !g->state_id ||
 	    (ahead && expect(g, g->state_id, "migrate")) || wait_stop(g))
 		return -1;
-	if (ahead && g->running && !g->stopped_first)
+	if (ahead && g->running && g->active_first)
 		return 1;
 	if (guest_disks_send(g) || expect(g, stop, "stop"))
 		return -1;
@@ -285,6 +290,7 @@ static int stop_switchover(struct guest *g)
 {
 	json_t *ret = NULL;
 
+	watch_afresh(g);
 	if (g->fdset >= 0)
 		ret = qmp_answer(&g->q, send_migrate(g), QMP_CALL_MS);
 	/* Before QEMU 8.2 there is no file:. */
@@ -311,10 +317,6 @@ static int stop_switchover(struct guest *g)
  */
 int guest_state_stop(struct guest *g)
 {
-	g->q.stop_seen = 0;
-	g->q.resume_seen = 0;
-	g->q.watch = watch;
-	g->q.watch_arg = g;
 	return g->background ? stop_background(g) : stop_switchover(g);
 }
 

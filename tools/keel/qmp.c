@@ -200,40 +200,47 @@ static bool wanted(json_t *event, const char *name, const char *status)
 				 !strcmp(s, "cancelled")));
 }
 
-/* Take the first event @name off those that wait; the others stay. */
-static json_t *take_event(struct qmp *q, const char *name, const char *status)
+/* Where the first such event is among those that wait; their number: nowhere. */
+static size_t find_event(struct qmp *q, const char *name, const char *status)
 {
 	json_t *event;
 	size_t i;
 
-	json_array_foreach(q->events, i, event) {
-		if (!wanted(event, name, status))
-			continue;
-		json_incref(event);
-		json_array_remove(q->events, i);
-		return event;
-	}
-	return NULL;
+	json_array_foreach(q->events, i, event)
+		if (wanted(event, name, status))
+			break;
+	return i;
 }
 
-/* Wait for event @name, for MIGRATION with @status or one that ends it. */
+/* A message that no answer is awaited in. */
+static void put_aside(struct qmp *q, json_t *msg)
+{
+	if (json_is_string(json_object_get(msg, "event")))
+		keep_event(q, msg);
+	else
+		json_decref(msg);
+}
+
+/*
+ * Wait for event @name, for MIGRATION with @status or one that ends it. Others
+ * stay until they are asked for.
+ */
 json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 		  uint64_t deadline)
 {
-	json_t *event;
+	json_t *msg;
+	size_t at;
 
-	for (;;) {
-		event = take_event(q, name, status);
-		if (event)
-			return event;
-		event = receive(q, deadline);
-		if (!event)
+	while ((at = find_event(q, name, status)) ==
+	       json_array_size(q->events)) {
+		msg = receive(q, deadline);
+		if (!msg)
 			return NULL;
-		if (json_is_string(json_object_get(event, "event")))
-			keep_event(q, event);
-		else
-			json_decref(event);
+		put_aside(q, msg);
 	}
+	msg = json_incref(json_array_get(q->events, at));
+	json_array_remove(q->events, at);
+	return msg;
 }
 
 /* Events of what is over. */
@@ -248,23 +255,16 @@ bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns)
 	struct timespec t = { .tv_nsec = ns };
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };
 	json_t *msg;
-	size_t i;
 
 	while ((q->have && memchr(q->buf, '\n', q->have)) ||
 	       ppoll(&p, 1, &t, NULL) > 0) {
 		msg = receive(q, now_ns() + QMP_CALL_MS * NS_PER_MS);
 		if (!msg)
 			return false;
-		if (json_is_string(json_object_get(msg, "event")))
-			keep_event(q, msg);
-		else
-			json_decref(msg);
+		put_aside(q, msg);
 		t.tv_nsec = 0;
 	}
-	json_array_foreach(q->events, i, msg)
-		if (wanted(msg, name, status))
-			return true;
-	return false;
+	return find_event(q, name, status) < json_array_size(q->events);
 }
 
 /* QEMU's own time of an event, CLOCK_REALTIME. */
