@@ -394,15 +394,16 @@ class Tap:
 
     def host_as(self, before, seconds=10):
         """Nothing of a guest or a snapshot is left, soon."""
-        keys = ("snapshots", "pool_bytes", "vms")
-        try:
-            wait_for("the host as before",
-                     lambda: all((now := host())[k] == before[k] for k in keys), seconds)
-            self.result("the host is as before")
-        except Failed:
+        def differs():
             now = host()
-            self.result("the host is as before",
-                        ", ".join(f"{k}: {before[k]} before, {now[k]} now" for k in keys))
+            return ", ".join(f"{k}: {before[k]} before, {now[k]} now"
+                             for k in ("snapshots", "pool_bytes", "vms") if now[k] != before[k])
+
+        try:
+            wait_for("the host as before", lambda: not differs(), seconds)
+        except Failed:
+            pass
+        self.result("the host is as before", differs())
 
     @staticmethod
     def note(text):

@@ -130,15 +130,27 @@ boot_accel() {
 	cat "$verdict"
 }
 
-# What each boot sees to by itself, for those who have no time then.
-boot_setup() {
-	local release initrd accel
-	target_get trixie
+# What a boot stands on: sets release, modules, vmlinuz, initrd, accel and emulator.
+boot_parts() {
+	target_get "$boot_target"
+	# Every host sees the inner guest at /guest.
 	image_get >/dev/null
-	release=$(kernel_release trixie)
-	initrd=$(with_lock "boot-$release" boot_initramfs "$release" "$(target_modules trixie)")
-	accel=$(boot_accel "$(boot_vmlinuz "$release")" "$initrd")
-	[ "$accel" = kvm ] || emulator_get >/dev/null
+	release=$(kernel_release "$boot_target")
+	modules=$(target_modules "$boot_target")
+	vmlinuz=$(boot_vmlinuz "$release")
+	initrd=$(with_lock "boot-$release" boot_initramfs "$release" "$modules")
+	accel=$(boot_accel "$vmlinuz" "$initrd")
+	if [ "$accel" = kvm ]; then
+		emulator=$cache/root-trixie/usr/bin
+	else
+		emulator=$(emulator_get)
+	fi
+}
+
+# Make all that now, for those who have no time for it later.
+boot_setup() {
+	local release modules vmlinuz initrd accel emulator
+	boot_parts
 }
 
 boot_add_numa() {
@@ -216,10 +228,10 @@ boot_cleanup() {
 }
 
 boot_prepare() {
-	local release modules vmlinuz initrd accel tree
+	local release modules vmlinuz initrd accel emulator tree
 
 	need_superuser
-	target_get "$boot_target"
+	boot_parts
 	tree=$(build_dir "$boot_target")
 	if [ $boot_build = 1 ]; then
 		if [ $boot_keel = 1 ]; then
@@ -228,14 +240,6 @@ boot_prepare() {
 			with_lock "build-$(echo "$tree" | tr / -)" build_sync "$boot_target"
 		fi
 	fi
-	release=$(kernel_release "$boot_target")
-	modules=$(target_modules "$boot_target")
-	vmlinuz=$(boot_vmlinuz "$release")
-	initrd=$(with_lock "boot-$release" boot_initramfs "$release" "$modules")
-	accel=$(boot_accel "$vmlinuz" "$initrd")
-	# Every host sees the inner guest at /guest.
-	image_get >/dev/null
-
 	: "${boot_log:=$(mktemp -d "${TMPDIR:-/tmp}/keel-lab.XXXXXX")}"
 	mkdir -p "$boot_log"
 	boot_log=$(cd "$boot_log" && pwd)
@@ -264,10 +268,8 @@ boot_prepare() {
 		-chardev file,id=console,path=/log/console.log -serial chardev:console)
 	if [ "$accel" = kvm ]; then
 		boot_qemu+=(-accel kvm -cpu host)
-		boot_emulator=$cache/root-trixie/usr/bin
 	else
 		boot_qemu+=(-accel tcg,thread=multi -cpu EPYC-Milan,+svm)
-		boot_emulator=$(emulator_get)
 	fi
 	boot_add_numa
 	boot_add_devices
@@ -288,6 +290,7 @@ boot_prepare() {
 			-device virtserialport,chardev=err,name=keel.stderr)
 	fi
 	boot_modules=$modules
+	boot_emulator=$emulator
 }
 
 boot_qemu_start() {

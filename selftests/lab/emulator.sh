@@ -72,7 +72,7 @@ emulator_source() {
 	in_root "$cache/root-trixie" /etc/resolv.conf:etc/resolv.conf "$1:scratch" -- sh -euc '
 		mkdir -p /scratch/apt/lists/partial /scratch/source
 		cd /scratch/apt
-		cat /etc/apt/sources.list | sed -n "s/^deb /deb-src /p" >sources.list
+		sed -n "s/^deb /deb-src /p" /etc/apt/sources.list >sources.list
 		version=$(dpkg-query -W -f "\${source:Version}" qemu-system-x86)
 		set -- -q -o Dir::Etc::SourceList=/scratch/apt/sources.list \
 			-o Dir::Etc::SourceParts=- -o Dir::State::Lists=/scratch/apt/lists \
