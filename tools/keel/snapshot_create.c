@@ -72,6 +72,20 @@ static uint64_t default_pool(struct create *c)
 	return pool < POOL_LEAST ? POOL_LEAST : pool;
 }
 
+/* The host may have room, and the memory cgroup we are in may not. */
+static int create_session(struct create *c)
+{
+	int err;
+
+	if (c->params.pool_bytes)
+		return keel_snap_create(c->snap, &c->params);
+	c->params.pool_bytes = default_pool(c);
+	while ((err = keel_snap_create(c->snap, &c->params)) == -ENOMEM &&
+	       c->params.pool_bytes >= 2 * POOL_LEAST)
+		c->params.pool_bytes /= 2;
+	return err;
+}
+
 static int open_session(struct create *c)
 {
 	int err;
@@ -82,9 +96,7 @@ static int open_session(struct create *c)
 			    c->snap == -EACCES ? "run as root" :
 			    "is the keel module loaded?");
 	c->params.vm = c->vm.id;
-	if (!c->params.pool_bytes)
-		c->params.pool_bytes = default_pool(c);
-	err = keel_snap_create(c->snap, &c->params);
+	err = create_session(c);
 	if (err)
 		return fail("creating the snapshot: %s%s", strerror(-err),
 			    err == -ENOMEM ? "; a smaller --pool may fit" : "");
