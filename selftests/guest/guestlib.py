@@ -318,8 +318,8 @@ class Qmp:
 class Relay:
     """A monitor at PATH that passes all on to the one of a guest, but for what
     CLIENT(line) and SERVER(line) have to say of a line of either: they are called
-    before it is passed on, may wait, and keep it back by saying True. Later
-    connections are passed on untouched."""
+    before it is passed on, may wait, keep it back by saying True, and change it by
+    saying another. Later connections are passed on untouched."""
     def __init__(self, guest, path, client=None, server=None):
         self.real, self.client, self.server = guest.qmp, client, server
         if os.path.exists(path):
@@ -353,8 +353,10 @@ class Relay:
                     break
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
-                    if hook and hook(line.decode()):
+                    said = hook(line.decode()) if hook else None
+                    if said is True:
                         continue
+                    line = said.encode() if said else line
                     socket.send_fds(sink, [line + b"\n"], fds)
                     for fd in fds:
                         os.close(fd)

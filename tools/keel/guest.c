@@ -2,7 +2,7 @@
 /*
  * A QEMU guest through its stop window. With background-snapshot:
  *
- *	migrate, stop  STOP  the disks' transaction
+ *	stop, migrate, the disks' transaction  STOP
  *	[arm | disks switched, devices saved]  cont  RESUME
  *
  * keel arms in the time that QEMU needs for its own part anyway. guest_state.c
@@ -42,6 +42,8 @@ static int check_migration(struct guest *g)
 	static const char *const idle[] = { "none", "completed", "failed",
 					    "cancelled" };
 	json_t *m = qmp_call(&g->q, "query-migrate", NULL, -1, QMP_CALL_MS);
+	json_t *blocked = json_object_get(m, "blocked-reasons");
+	const char *why = json_string_value(json_array_get(blocked, 0));
 	const char *s = json_string_value(json_object_get(m, "status"));
 	int err = -1;
 
@@ -52,6 +54,8 @@ static int check_migration(struct guest *g)
 			err = 0;
 	if (s && err)
 		bad("the guest is being migrated (%s); wait for its end", s);
+	else if (!err && why)
+		err = bad("QEMU cannot save this guest's devices: %s", why);
 	json_decref(m);
 	return err;
 }
@@ -94,6 +98,7 @@ int guest_open(struct guest *g)
 	g->fdset = -1;
 	g->guard_pipe = -1;
 	g->state_fd = -1;
+	g->state_notify = -1;
 	g->q.fd = -1;
 	if (!g->socket)
 		return 0;
@@ -240,6 +245,8 @@ void guest_close(struct guest *g)
 	qmp_close(&g->q);
 	if (g->state_fd >= 0)
 		close(g->state_fd);
+	if (g->state_notify >= 0)
+		close(g->state_notify);
 	json_decref(g->caps);
 	json_decref(g->params);
 	json_decref(g->disks);

@@ -32,11 +32,10 @@ struct guest {
 	bool stopped;
 	int64_t fdset;
 	int state_fd;
+	int state_notify;	/* inotify of the state file, or -1 */
 	unsigned int disks_id;	/* the transaction, as a command */
 	unsigned int state_id;	/* migrate or migrate-continue */
-	/* Of the migration that saves the devices, when it became active: */
-	bool active_first;	/* STOP had not come yet */
-	off_t state_begun;	/* size of the state */
+	off_t state_begun;	/* size of the state when migrate became active */
 	pid_t guard;
 	int guard_pipe;
 	/* CLOCK_MONOTONIC */
@@ -67,7 +66,7 @@ int guest_state_finish(struct guest *g);
 int guest_disks_find(struct guest *g);
 void guest_disks_name(struct guest *g, uint32_t snapshot);
 int guest_disks_prepare(struct guest *g);
-int guest_disks_send(struct guest *g);
+void guest_disks_queue(struct guest *g);
 int guest_disks_switched(struct guest *g);
 void guest_disks_forget(struct guest *g);
 

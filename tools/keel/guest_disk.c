@@ -237,8 +237,8 @@ int guest_disks_prepare(struct guest *g)
 	return 0;
 }
 
-/* Ask for the switch; guest_disks_switched() waits for it. */
-int guest_disks_send(struct guest *g)
+/* Have the switch ready to be sent; guest_disks_switched() waits for it. */
+void guest_disks_queue(struct guest *g)
 {
 	json_t *actions = json_array(), *disk;
 	size_t i;
@@ -255,12 +255,11 @@ int guest_disks_send(struct guest *g)
 	}
 	if (!json_array_size(actions)) {
 		json_decref(actions);
-		return 0;
+		return;
 	}
 	g->switching = true;
-	g->disks_id = qmp_send(&g->q, "transaction",
-			       json_pack("{so}", "actions", actions), -1);
-	return g->disks_id ? 0 : -1;
+	g->disks_id = qmp_queue(&g->q, "transaction",
+				json_pack("{so}", "actions", actions));
 }
 
 int guest_disks_switched(struct guest *g)

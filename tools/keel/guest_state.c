@@ -5,18 +5,12 @@
  * Both ways are a migration to a file with x-ignore-shared, which leaves out
  * the guest's memory on keelfs:
  *
- * background: QEMU's background-snapshot, with a stop sent right behind it. Its
+ * background: QEMU's background-snapshot of a guest that has been stopped. Its
  *	thread saves all devices under one hold of QEMU's big lock, and the
  *	little memory that is QEMU's own (video, firmware) when the guest may
  *	run again already. No dirty logging goes on before, and the disks stay
  *	QEMU's, so it is the shorter stop. It wants QEMU 9.0, which leaves a
  *	guest stopped that was stopped, and userfaultfd for QEMU.
- *
- *	The thread prepares itself, says that it is active, stops the guest if
- *	it runs, saves, and lets it go on if it ran. That it finds the guest
- *	stopped by us is a race, which we win nearly always. If STOP came before
- *	"active" we did; if not, nobody can tell: then it is let through to its
- *	end, and done again with the stop first.
  * switchover: for all others. With pause-before-switchover QEMU stops the
  *	guest at the last moment and waits. When it is through it has given up
  *	its disks, as if to a destination, and cont has to open them anew.
@@ -25,6 +19,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,7 +27,8 @@
 #include "keel.h"
 
 #define BANDWIDTH	(64LL << 30)
-#define POLL_NS		(NS_PER_MS / 2)
+#define POLL_NS		(NS_PER_MS / 2)	/* where inotify does not tell */
+#define NOTIFIED_NS	(NS_PER_SEC / 10)
 
 static bool in(const char *const *set, size_t nr, const char *name)
 {
@@ -128,6 +124,20 @@ static int pass_state_file(struct guest *g)
 	return ret ? 0 : -1;
 }
 
+/* To be told when QEMU writes to it. That it cannot be is no harm. */
+static void watch_state_file(struct guest *g)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", g->state_fd);
+	g->state_notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (g->state_notify >= 0 &&
+	    inotify_add_watch(g->state_notify, path, IN_MODIFY) < 0) {
+		close(g->state_notify);
+		g->state_notify = -1;
+	}
+}
+
 int guest_state_open(struct guest *g, struct image *img)
 {
 	/* QEMU wants a descriptor that can only be written. */
@@ -136,6 +146,7 @@ int guest_state_open(struct guest *g, struct image *img)
 	if (g->state_fd < 0)
 		return fail("%s/" IMAGE_DEVICE ": %s", img->partial,
 			    strerror(errno));
+	watch_state_file(g);
 	return pass_state_file(g);
 }
 
@@ -155,14 +166,14 @@ int guest_state_prepare(struct guest *g)
 	return ret ? 0 : -1;
 }
 
-static unsigned int send_migrate(struct guest *g)
+static void queue_migrate(struct guest *g)
 {
 	char uri[64];
 
 	g->migrating = true;
 	snprintf(uri, sizeof(uri), "file:/dev/fdset/%lld",
 		 (long long)g->fdset);
-	return qmp_send(&g->q, "migrate", json_pack("{ss}", "uri", uri), -1);
+	g->state_id = qmp_queue(&g->q, "migrate", json_pack("{ss}", "uri", uri));
 }
 
 /* Wait until the migration says @status, or that it is no more. */
@@ -201,10 +212,8 @@ static void watch(void *arg, const char *event, const char *status)
 {
 	struct guest *g = arg;
 
-	if (strcmp(event, "MIGRATION") || !status || strcmp(status, "active"))
-		return;
-	g->active_first = !g->q.stop_seen;
-	g->state_begun = state_size(g);
+	if (!strcmp(event, "MIGRATION") && status && !strcmp(status, "active"))
+		g->state_begun = state_size(g);
 }
 
 /* What comes from here on is of the stop that is about to be tried. */
@@ -212,26 +221,8 @@ static void watch_afresh(struct guest *g)
 {
 	qmp_forget_events(&g->q);
 	g->q.stop_seen = g->q.resume_seen = 0;
-	g->active_first = false;
 	g->q.watch = watch;
 	g->q.watch_arg = g;
-}
-
-/*
- * The race was lost, or may have been: let the migration come to its end and
- * the guest run, and have the state file empty again.
- */
-static int forget_state(struct guest *g)
-{
-	if (guest_state_wait(g, "completed", STOPPED_MS))
-		return -1;
-	if (guest_run_again(g))
-		return fail("QEMU does not let the guest go on: %s",
-			    g->q.error[0] ? g->q.error : "no reason given");
-	/* QEMU's descriptor is a copy of ours: one offset for both. */
-	if (ftruncate(g->state_fd, 0) || lseek(g->state_fd, 0, SEEK_SET))
-		return fail("emptying the device state: %s", strerror(errno));
-	return 0;
 }
 
 static int expect(struct guest *g, unsigned int id, const char *cmd)
@@ -255,35 +246,23 @@ static int wait_stop(struct guest *g)
 	return event ? 0 : -1;
 }
 
-/* One try, migrate ahead of the stop or behind it. Return: 0, -1, or 1: lost. */
-static int try_background(struct guest *g, bool ahead)
+/*
+ * All in one piece, and the beginning of the cont that is to follow. The disks
+ * come last: while QEMU's thread gets ready there is time for them.
+ */
+static int stop_background(struct guest *g)
 {
 	unsigned int stop;
 
 	watch_afresh(g);
-	if (ahead)
-		g->state_id = send_migrate(g);
-	stop = qmp_send(&g->q, "stop", NULL, -1);
-	g->stopped = stop;
-	if (!ahead)
-		g->state_id = send_migrate(g);
-	if (!stop || !g->state_id ||
-	    (ahead && expect(g, g->state_id, "migrate")) || wait_stop(g))
+	g->stopped = true;
+	stop = qmp_queue(&g->q, "stop", NULL);
+	queue_migrate(g);
+	guest_disks_queue(g);
+	qmp_begin(&g->q);
+	if (qmp_flush(&g->q, -1) || wait_stop(g))
 		return -1;
-	if (ahead && g->running && g->active_first)
-		return 1;
-	if (guest_disks_send(g) || expect(g, stop, "stop"))
-		return -1;
-	return ahead ? 0 : expect(g, g->state_id, "migrate");
-}
-
-static int stop_background(struct guest *g)
-{
-	int ret = try_background(g, true);
-
-	if (ret <= 0)
-		return ret;
-	return forget_state(g) ? -1 : try_background(g, false);
+	return expect(g, stop, "stop");
 }
 
 static int stop_switchover(struct guest *g)
@@ -291,8 +270,11 @@ static int stop_switchover(struct guest *g)
 	json_t *ret = NULL;
 
 	watch_afresh(g);
-	if (g->fdset >= 0)
-		ret = qmp_answer(&g->q, send_migrate(g), QMP_CALL_MS);
+	if (g->fdset >= 0) {
+		queue_migrate(g);
+		if (!qmp_flush(&g->q, -1))
+			ret = qmp_answer(&g->q, g->state_id, QMP_CALL_MS);
+	}
 	/* Before QEMU 8.2 there is no file:. */
 	if (!ret && !error_text())
 		ret = qmp_call(&g->q, "migrate",
@@ -303,12 +285,10 @@ static int stop_switchover(struct guest *g)
 	if (!ret || guest_state_wait(g, "pre-switchover", g->timeout_ms))
 		return -1;
 	g->stopped = true;
-	if (guest_disks_send(g))
-		return -1;
-	g->state_id = qmp_send(&g->q, "migrate-continue",
-			       json_pack("{ss}", "state", "pre-switchover"),
-			       -1);
-	return g->state_id ? 0 : -1;
+	guest_disks_queue(g);
+	g->state_id = qmp_queue(&g->q, "migrate-continue",
+				json_pack("{ss}", "state", "pre-switchover"));
+	return qmp_flush(&g->q, -1);
 }
 
 /*
@@ -328,16 +308,22 @@ int guest_state_stop(struct guest *g)
 static int wait_background(struct guest *g)
 {
 	uint64_t deadline = now_ns() + STOPPED_MS * NS_PER_MS;
+	uint64_t nap = g->state_notify < 0 ? POLL_NS : NOTIFIED_NS;
+	char events[4096];
 
 	if (guest_state_wait(g, "active", STOPPED_MS))
 		return -1;
 	while (state_size(g) == g->state_begun) {
-		if (qmp_poll(&g->q, "MIGRATION", "completed", POLL_NS))
+		if (qmp_poll(&g->q, "MIGRATION", "completed", nap,
+			     g->state_notify))
 			return guest_state_wait(g, "completed", STOPPED_MS);
 		if (now_ns() > deadline)
 			return fail("QEMU did not save its device state in time");
 		if (stop_signal)
 			return fail("interrupted");
+		while (g->state_notify >= 0 &&
+		       read(g->state_notify, events, sizeof(events)) > 0)
+			;
 	}
 	return 0;
 }
@@ -351,7 +337,8 @@ int guest_state_saved(struct guest *g)
 	json_t *ret;
 
 	if (g->background) {
-		if (guest_disks_switched(g) || wait_background(g))
+		if (expect(g, g->state_id, "migrate") ||
+		    guest_disks_switched(g) || wait_background(g))
 			return -1;
 	} else {
 		if (guest_disks_switched(g))

@@ -101,23 +101,67 @@ static int send_line(struct qmp *q, const char *line, int fd)
 	return 0;
 }
 
+/* Steals @text. */
+static void queue_text(struct qmp *q, char *text)
+{
+	char *old = q->out;
+
+	if (old) {
+		q->out = mkpath("%s%s", old, text);
+		free(old);
+		free(text);
+	} else {
+		q->out = text;
+	}
+}
+
+/*
+ * Have a command ready to be sent by qmp_flush(), with those that are already.
+ * @args is stolen. Its number for qmp_answer().
+ */
+unsigned int qmp_queue(struct qmp *q, const char *cmd, json_t *args)
+{
+	char *text = args ? json_dumps(args, JSON_COMPACT) : NULL;
+
+	if (!q->begun)
+		qmp_begin(q);
+	q->begun = false;
+	queue_text(q, mkpath("\"%s\"%s%s}\n", cmd,
+			     text ? ",\"arguments\":" : "", text ? text : ""));
+	json_decref(args);
+	free(text);
+	return q->id;
+}
+
+/*
+ * Have the beginning of the next command ready, whatever it will be: QEMU reads
+ * its monitor byte by byte, and where time matters it may have read this before.
+ */
+void qmp_begin(struct qmp *q)
+{
+	q->begun = true;
+	queue_text(q, mkpath("{\"id\":%u,\"execute\":", ++q->id));
+}
+
+/* Send them in one piece, with @fd if it is one. */
+int qmp_flush(struct qmp *q, int fd)
+{
+	int err = send_line(q, q->out, fd);
+
+	free(q->out);
+	q->out = NULL;
+	return err;
+}
+
 /*
  * Send a command, and do not wait for its answer. @args is stolen, @fd passed
  * along if it is one. Its number for qmp_answer(), or 0 with a sentence.
  */
 unsigned int qmp_send(struct qmp *q, const char *cmd, json_t *args, int fd)
 {
-	unsigned int id = ++q->id;
-	json_t *req = json_pack("{ss si so*}", "execute", cmd, "id", id,
-				"arguments", args);
-	char *text = json_dumps(req, JSON_COMPACT), *line = mkpath("%s\n", text);
-	int err;
+	unsigned int id = qmp_queue(q, cmd, args);
 
-	json_decref(req);
-	free(text);
-	err = send_line(q, line, fd);
-	free(line);
-	return err ? 0 : id;
+	return qmp_flush(q, fd) ? 0 : id;
 }
 
 /*
@@ -249,15 +293,20 @@ void qmp_forget_events(struct qmp *q)
 	json_array_clear(q->events);
 }
 
-/* Wait @ns for what qmp_event() would. Is it there? It stays for that. */
-bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns)
+/*
+ * Wait @ns for what qmp_event() would, or until @fd, if it is one, can be read.
+ * Is the event there? It stays for qmp_event().
+ */
+bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns,
+	      int fd)
 {
 	struct timespec t = { .tv_nsec = ns };
-	struct pollfd p = { .fd = q->fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = q->fd, .events = POLLIN },
+			      { .fd = fd, .events = POLLIN } };
 	json_t *msg;
 
 	while ((q->have && memchr(q->buf, '\n', q->have)) ||
-	       ppoll(&p, 1, &t, NULL) > 0) {
+	       (ppoll(p, NR(p), &t, NULL) > 0 && p[0].revents)) {
 		msg = receive(q, now_ns() + QMP_CALL_MS * NS_PER_MS);
 		if (!msg)
 			return false;
@@ -276,21 +325,38 @@ uint64_t qmp_event_ns(json_t *event)
 	       json_integer_value(json_object_get(t, "microseconds")) * 1000ULL;
 }
 
+/*
+ * With "oob" QEMU reads ahead: commands sent in one piece are parsed while the
+ * ones before them are carried out. Without, one is read when another is done.
+ */
+static json_t *wanted_capabilities(json_t *greeting)
+{
+	json_t *offered = json_object_get(greeting, "capabilities"), *c;
+	size_t i;
+
+	json_array_foreach(offered, i, c)
+		if (json_is_string(c) && !strcmp(json_string_value(c), "oob"))
+			return json_pack("{s[s]}", "enable", "oob");
+	return NULL;
+}
+
 /* Greet over a connected socket, which is @q's from now on. */
 int qmp_attach(struct qmp *q, int fd)
 {
 	uint64_t deadline = now_ns() + QMP_CALL_MS * NS_PER_MS;
-	json_t *msg;
+	json_t *msg, *greeting, *caps;
 
 	*q = (struct qmp){ .fd = fd, .events = json_array() };
 	msg = receive(q, deadline);
-	if (!json_object_get(msg, "QMP")) {
+	greeting = json_object_get(msg, "QMP");
+	if (!greeting) {
 		json_decref(msg);
 		error_forget();
 		return fail("no QMP greeting: it is no monitor, or another client is connected to it");
 	}
+	caps = wanted_capabilities(greeting);
 	json_decref(msg);
-	msg = qmp_call(q, "qmp_capabilities", NULL, -1, QMP_CALL_MS);
+	msg = qmp_call(q, "qmp_capabilities", caps, -1, QMP_CALL_MS);
 	json_decref(msg);
 	return msg ? 0 : -1;
 }
@@ -321,5 +387,6 @@ void qmp_close(struct qmp *q)
 		close(q->fd);
 	json_decref(q->events);
 	free(q->buf);
+	free(q->out);
 	*q = (struct qmp){ .fd = -1 };
 }

@@ -16,6 +16,8 @@ struct qmp {
 	int fd;
 	char *buf;
 	size_t have, room;
+	char *out;		/* commands that are not sent yet */
+	bool begun;		/* the next one's beginning is out */
 	json_t *events;
 	unsigned int id;
 	bool silent;		/* it did not answer in time */
@@ -37,6 +39,9 @@ json_t *qmp_call(struct qmp *q, const char *cmd, json_t *args, int fd,
 		 int timeout_ms);
 json_t *qmp_try(struct qmp *q, const char *cmd, json_t *args, int fd,
 		int timeout_ms);
+unsigned int qmp_queue(struct qmp *q, const char *cmd, json_t *args);
+void qmp_begin(struct qmp *q);
+int qmp_flush(struct qmp *q, int fd);
 unsigned int qmp_send(struct qmp *q, const char *cmd, json_t *args, int fd);
 json_t *qmp_answer(struct qmp *q, unsigned int id, int timeout_ms);
 json_t *qmp_expect(struct qmp *q, unsigned int id, const char *cmd,
@@ -45,7 +50,8 @@ bool qmp_running(struct qmp *q);
 json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 		  uint64_t deadline);
 void qmp_forget_events(struct qmp *q);
-bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns);
+bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns,
+	      int fd);
 uint64_t qmp_event_ns(json_t *event);
 
 #endif

@@ -350,7 +350,8 @@ int snapshot_create(int argc, char **argv)
 		.params.pinned_max = 65536,
 		.img = { .dirfd = -1, .lock = -1 },
 		.guest = { .timeout_ms = 60000, .q.fd = -1, .guard_pipe = -1,
-			   .fdset = -1, .state_fd = -1 },
+			   .fdset = -1, .state_fd = -1,
+			   .state_notify = -1 },
 		.ready = -1,
 	};
 	json_t *manifest = NULL;
