@@ -235,6 +235,8 @@ void guest_rescue(struct guest *g)
 		hand_over(g);
 	if (g->switched)
 		error_add("; the guest's disks had been switched, it runs on the overlays");
+	else if (g->switching)
+		error_add("; its disks may have been switched to the overlays");
 	else
 		guest_disks_forget(g);
 	guest_settle(g);
