@@ -95,11 +95,6 @@ static bool has_description(struct guest *g)
 
 int guest_open(struct guest *g)
 {
-	g->fdset = -1;
-	g->guard_pipe = -1;
-	g->state_fd = -1;
-	g->state_notify = -1;
-	g->q.fd = -1;
 	if (!g->socket)
 		return 0;
 	if (qmp_connect(&g->q, g->socket) || check_identity(g) ||
