@@ -317,12 +317,14 @@ static int wait_background(struct guest *g)
 		if (qmp_poll(&g->q, "MIGRATION", "completed", nap,
 			     g->state_notify))
 			return guest_state_wait(g, "completed", STOPPED_MS);
+		/* QEMU may have died. */
+		if (error_text())
+			return -1;
 		if (now_ns() > deadline)
 			return fail("QEMU did not save its device state in time");
 		if (stop_signal)
 			return fail("interrupted");
-		while (g->state_notify >= 0 &&
-		       read(g->state_notify, events, sizeof(events)) > 0)
+		while (read(g->state_notify, events, sizeof(events)) > 0)
 			;
 	}
 	return 0;
