@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Debian guests with a load that can be checked, for tests on a lab host."""
+import contextlib
 import glob
 import json
 import mmap
@@ -69,8 +70,7 @@ class Guest:
     def start(self, ram="keelfs", mem="256M", work=96, disk=True, extra=(), as_json=False):
         """Boot, and wait until the load runs. disk: with a data disk. as_json: its
         objects and devices given as libvirt gives them."""
-        shutil.rmtree(self.dir, ignore_errors=True)
-        os.makedirs(self.dir)
+        self.make_dir()
         with open(SCRIPT, "w", encoding="ascii") as f:
             f.write("#!/bin/sh\n"
                     f"cat /sys/firmware/qemu_fw_cfg/by_name/opt/keel/worker/raw >{W}\n"
@@ -87,17 +87,29 @@ class Guest:
             must("mke2fs", "-q", "-t", "ext4", "-F", data)
             args += ["-drive", f"file={data},format=raw,if=none,id=data",
                      "-device", "virtio-blk-pci,drive=data,id=data"]
+        self.launch("--mem", mem, "--ram", ram, "--script", SCRIPT, "--wait", "90",
+                    *(["--json"] if as_json else []), "--", *args, *extra)
+        wait_for("the load in the guest", lambda: "worker: ready" in self.log(), 60)
+        return self
+
+    def start_bare(self, *extra, ram="keelfs"):
+        """Only begin to boot, with no load: enough of a guest for many a fault."""
+        self.make_dir()
+        self.launch("--mem", "128M", "--ram", ram, "--wait", "0", "--", *extra)
+        wait_for(f"the guest {self.name}", self.running, 20)
+        return self
+
+    def make_dir(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+        os.makedirs(self.dir)
+
+    def launch(self, *options):
         # Not piped: QEMU inherits it.
-        status = subprocess.call([f"{GUEST}/start", "--name", self.name, "--mem", mem,
-                                  "--ram", ram, "--script", SCRIPT, "--wait", "90",
-                                  *(["--json"] if as_json else []), "--", *args, *extra],
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        if status:
+        if subprocess.call([f"{GUEST}/start", "--name", self.name, *options],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL):
             raise Failed(f"the guest {self.name} does not start")
         with open(self.path("pid"), encoding="ascii") as f:
             self.pid = int(f.read())
-        wait_for("the load in the guest", lambda: "worker: ready" in self.log(), 60)
-        return self
 
     def log(self):
         try:
@@ -212,6 +224,17 @@ class Guest:
         except (OSError, Failed):
             return False
 
+    @contextlib.contextmanager
+    def held(self):
+        """Stopped meanwhile: its load leaves the CPUs to others."""
+        with Qmp(self.qmp) as q:
+            q.call("stop")
+        try:
+            yield
+        finally:
+            with Qmp(self.qmp) as q:
+                q.call("cont")
+
     def snapshot(self, where, *more, qmp=True, timeout=120):
         """keel snapshot create: status, result or None, the error line. qmp: by its
         monitor, or by the one at this path."""
@@ -224,8 +247,7 @@ class Guest:
     def restore(self, image, name, *more, command=None, timeout=60):
         """Bring the image back as guest NAME: status, result, error, Guest."""
         new = Guest(name)
-        shutil.rmtree(new.dir, ignore_errors=True)
-        os.makedirs(new.dir)
+        new.make_dir()
         # Its sockets and console are its own; its disks keep their names.
         command = [re.sub(rf"(path=|unix:){re.escape(self.dir)}/", rf"\1{new.dir}/", word)
                    for word in command or self.command()]
@@ -337,7 +359,11 @@ class Relay:
             except OSError:
                 return
             far = socket.socket(socket.AF_UNIX)
-            far.connect(self.real)
+            try:
+                far.connect(self.real)
+            except OSError:
+                near.close()
+                continue
             for source, sink, hook in ((near, far, hooks[0]), (far, near, hooks[1])):
                 threading.Thread(target=self.carry, args=(source, sink, hook),
                                  daemon=True).start()

@@ -11,12 +11,17 @@
  * (guest_guard.c), so that not even SIGKILL for us leaves the guest stopped.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "guest.h"
 #include "keel.h"
+
+/* Of a process that is killed the monitor closes a moment before its end. */
+#define ENDED_MS	2000
 
 static int check_status(struct guest *g)
 {
@@ -61,7 +66,7 @@ static int check_migration(struct guest *g)
 }
 
 /* Its vCPUs are threads of the process whose memory it is? */
-static int check_identity(struct guest *g)
+int guest_check_identity(struct guest *g)
 {
 	json_t *cpus = qmp_call(&g->q, "query-cpus-fast", NULL, -1,
 				QMP_CALL_MS), *cpu;
@@ -97,7 +102,8 @@ int guest_open(struct guest *g)
 {
 	if (!g->socket)
 		return 0;
-	if (qmp_connect(&g->q, g->socket) || check_identity(g) ||
+	g->pidfd = pidfd_open(g->pid, 0);
+	if (qmp_connect(&g->q, g->socket) || guest_check_identity(g) ||
 	    check_status(g) || check_migration(g))
 		return -1;
 	g->caps = qmp_call(&g->q, "query-migrate-capabilities", NULL, -1,
@@ -215,6 +221,14 @@ static void hand_over(struct guest *g)
 	error_add("; a process stays behind to let the guest run on by another connection");
 }
 
+/* Has QEMU ended, or does it within @ms? */
+bool guest_ended(struct guest *g, int ms)
+{
+	struct pollfd p = { .fd = g->pidfd, .events = POLLIN };
+
+	return g->pidfd >= 0 && poll(&p, 1, ms) > 0;
+}
+
 /* After a failure at any step. */
 void guest_rescue(struct guest *g)
 {
@@ -224,11 +238,17 @@ void guest_rescue(struct guest *g)
 		return;
 	g->q.stubborn = true;
 	/* Before any other command: its answer is the next. */
-	if (g->switching && g->q.fd >= 0 && !g->q.silent)
+	if (g->switching && g->q.fd >= 0 && !g->q.silent && !g->q.closed)
 		guest_disks_switched(g);
-	if (g->q.fd >= 0 && touched && (g->q.silent || guest_run_again(g)))
+	g->gone = g->q.closed && guest_ended(g, ENDED_MS);
+	if (g->gone)
+		error_add("; it has ended");
+	else if (g->q.closed || (g->q.fd >= 0 && touched &&
+				 (g->q.silent || guest_run_again(g))))
 		hand_over(g);
-	if (g->switched)
+	if (g->switched && g->gone)
+		error_add("; its disks had been switched to the overlays");
+	else if (g->switched)
 		error_add("; the guest's disks had been switched, it runs on the overlays");
 	else if (g->switching)
 		error_add("; its disks may have been switched to the overlays");
@@ -244,6 +264,8 @@ void guest_close(struct guest *g)
 		close(g->state_fd);
 	if (g->state_notify >= 0)
 		close(g->state_notify);
+	if (g->pidfd >= 0)
+		close(g->pidfd);
 	json_decref(g->caps);
 	json_decref(g->params);
 	json_decref(g->disks);

@@ -13,6 +13,7 @@
 struct guest {
 	const char *socket;	/* NULL: there is none, and nothing is done */
 	uint32_t pid;
+	int pidfd;		/* or -1 */
 	struct qmp q;
 	bool no_disks;
 	const char *overlay_dir;
@@ -30,6 +31,7 @@ struct guest {
 	bool switched;		/* its disks are the overlays */
 	bool migrating;
 	bool stopped;
+	bool gone;		/* QEMU has ended */
 	int64_t fdset;
 	int state_fd;
 	int state_notify;	/* inotify of the state file, or -1 */
@@ -53,6 +55,8 @@ int guest_finish(struct guest *g);
 void guest_settle(struct guest *g);
 void guest_rescue(struct guest *g);
 void guest_close(struct guest *g);
+int guest_check_identity(struct guest *g);
+bool guest_ended(struct guest *g, int ms);
 
 /* guest_state.c */
 int guest_state_open(struct guest *g, struct image *img);

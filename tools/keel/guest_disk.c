@@ -269,9 +269,9 @@ int guest_disks_switched(struct guest *g)
 	if (g->switching) {
 		ret = qmp_expect(&g->q, g->disks_id, "transaction", STOPPED_MS);
 		json_decref(ret);
-		g->switching = false;
+		g->switched = ret;
 		/* Without an answer it may have happened: they must stay. */
-		g->switched = ret || !g->q.error[0];
+		g->switching = !ret && !g->q.error[0];
 		if (!ret)
 			return -1;
 	}
@@ -279,7 +279,7 @@ int guest_disks_switched(struct guest *g)
 	return 0;
 }
 
-/* The overlays are not needed. If QEMU has one in use, it stays. */
+/* The overlays are not needed. If a QEMU has one in use, it stays. */
 void guest_disks_forget(struct guest *g)
 {
 	json_t *disk, *ret;
@@ -293,7 +293,7 @@ void guest_disks_forget(struct guest *g)
 					json_object_get(disk, "overlay-node")),
 			      -1, QMP_CALL_MS);
 		json_decref(ret);
-		if (ret)
+		if (ret || g->gone)
 			unlink(text_of(disk, "overlay"));
 	}
 }

@@ -6,8 +6,8 @@
  * killed. Then it opens the monitor anew, which our death set free, ends the
  * migration, lets the guest run if it ran before, and restores what we changed;
  * overlays that the guest has not been switched to go.
- * It has nothing else of ours open, so the snapshot and the image's lock end
- * with us.
+ * It has nothing else of ours open but a pidfd of QEMU's, so the snapshot and the
+ * image's lock end with us.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,13 +42,13 @@ int guest_run_again(struct guest *g)
 
 	json_decref(qmp_try(&g->q, "migrate_cancel", NULL, -1, QMP_CALL_MS));
 	while (!migration_ended(g)) {
-		if (now_ns() > deadline)
+		if (g->q.closed || now_ns() > deadline)
 			return -1;
 		usleep(10000);
 	}
 	g->migrating = false;
 	while (g->running && !qmp_running(&g->q)) {
-		if (now_ns() > deadline)
+		if (g->q.closed || now_ns() > deadline)
 			return -1;
 		json_decref(qmp_try(&g->q, "cont", NULL, -1, QMP_CALL_MS));
 	}
@@ -90,10 +90,13 @@ static void rescue(struct guest *g)
 	g->q.fd = -1;
 	while (qmp_connect(&g->q, socket)) {
 		error_forget();
-		if (now_ns() > deadline)
+		if (guest_ended(g, 0) || now_ns() > deadline)
 			return;
 		usleep(20000);
 	}
+	/* Another guest may have been started in its place. */
+	if (guest_check_identity(g))
+		return;
 	g->q.stubborn = true;
 	guest_run_again(g);
 	error_forget();
@@ -117,11 +120,15 @@ static void guard_main(struct guest *g, int pipe)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	prctl(PR_SET_NAME, "keel-guard");
+	pipe = fcntl(pipe, F_DUPFD, 5);
+	g->pidfd = fcntl(g->pidfd, F_DUPFD, 5);
 	dup2(pipe, 3);
-	close_range(4, ~0U, 0);
+	g->pidfd = dup2(g->pidfd, 4);
+	if (g->pidfd < 0)
+		close(4);
 	for (int i = 0; i < 3; i++)
 		dup2(open("/dev/null", O_RDWR), i);
-	close_range(4, ~0U, 0);
+	close_range(5, ~0U, 0);
 	do {
 		n = read(3, &byte, 1);
 	} while (n < 0 && errno == EINTR);

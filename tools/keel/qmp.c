@@ -39,8 +39,10 @@ static int fill(struct qmp *q, uint64_t deadline)
 	n = read(q->fd, q->buf + q->have, q->room - q->have - 1);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
-	if (n <= 0)
+	if (n <= 0) {
+		q->closed = true;
 		return fail("QEMU closed its monitor connection");
+	}
 	q->have += n;
 	return 0;
 }
@@ -96,8 +98,11 @@ static int send_line(struct qmp *q, const char *line, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	if (sendmsg(q->fd, &msg, MSG_NOSIGNAL) != (ssize_t)iov.iov_len)
-		return fail("writing to QEMU's monitor: %s", strerror(errno));
+	if (sendmsg(q->fd, &msg, MSG_NOSIGNAL) != (ssize_t)iov.iov_len) {
+		q->closed = errno == EPIPE || errno == ECONNRESET;
+		return q->closed ? fail("QEMU closed its monitor connection") :
+		       fail("writing to QEMU's monitor: %s", strerror(errno));
+	}
 	return 0;
 }
 

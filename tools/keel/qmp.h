@@ -21,6 +21,7 @@ struct qmp {
 	json_t *events;
 	unsigned int id;
 	bool silent;		/* it did not answer in time */
+	bool closed;		/* by QEMU */
 	bool stubborn;		/* a signal does not end a wait: unwinding */
 	uint64_t stop_ns;	/* QEMU's time of the last STOP, real time */
 	uint64_t stop_seen;	/* when it reached us, monotonic */

@@ -349,8 +349,8 @@ int snapshot_create(int argc, char **argv)
 		.snap = -1,
 		.params.pinned_max = 65536,
 		.img = { .dirfd = -1, .lock = -1 },
-		.guest = { .timeout_ms = 60000, .q.fd = -1, .guard_pipe = -1,
-			   .fdset = -1, .state_fd = -1,
+		.guest = { .timeout_ms = 60000, .pidfd = -1, .q.fd = -1,
+			   .guard_pipe = -1, .fdset = -1, .state_fd = -1,
 			   .state_notify = -1 },
 		.ready = -1,
 	};
