@@ -301,15 +301,18 @@ boot_qemu_start() {
 		setpriv --pdeathsig KILL /emulator/qemu-system-x86_64 "${boot_qemu[@]}"
 }
 
-# Under TCG a boot now and then stops dead before its first line.
-# No command has run then, so the host is started again, and that is told.
+# Under TCG a boot now and then stops dead: its console says nothing more. No
+# command has run then, so the host is started again, and that is told.
 boot_watch() {
-	local limit=60 start=$SECONDS
-	[ "$boot_target" != debug ] || limit=200
+	local limit=25 since=$SECONDS size=-1 now
+	[ "$boot_target" != debug ] || limit=100
 	until [ -e "$boot_log/started" ] || [ -e "$boot_dir/ended" ]; do
 		sleep 0.2
-		[ $((SECONDS - start)) -lt "$limit" ] && continue
-		say "the host is not up after $limit s: starting it again (see console.log.hung)"
+		now=$(stat -c %s "$boot_log/console.log" 2>/dev/null || echo 0)
+		[ "$now" = "$size" ] || since=$SECONDS
+		size=$now
+		[ $((SECONDS - since)) -ge "$limit" ] || continue
+		say "the host has been silent for $limit s: starting it again (see console.log.hung)"
 		cp "$boot_log/console.log" "$boot_log/console.log.hung"
 		touch "$boot_dir/again"
 		kill "$(cat "$boot_dir/pid")"

@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,8 @@ static int one_snapshot(struct world *w, struct ksnap *s, int i,
 	bool ask_newer = i % 8 == 1 && !small;
 	int f, ret, nr;
 
-	ret = ksnap_open_default(s, small ? KEEL_SNAP_POOL_MIN : 4 * size);
+	ret = ksnap_open_default(s, small ? KEEL_SNAP_POOL_MIN :
+				 FILES * size);
 	if (ret) {
 		*s = old;
 		ksft_print_msg("CREATE: %s\n", strerror(-ret));
@@ -279,65 +281,77 @@ static bool checker_works(struct world *w)
 	return ok;
 }
 
-static void report(const char *what, const struct totals *t, int want,
-		   uint64_t rounds)
+/* One page size. They run at the same time: much of a snapshot is waiting. */
+struct variant {
+	const char *what, *opts;
+	pthread_t thread;
+	struct totals t;
+	uint64_t rounds;	/* of the slowest writer */
+	bool caught, went_on;
+};
+
+static void report(const struct variant *v)
 {
+	const struct totals *t = &v->t;
+
 	ksft_print_msg("%s: %d snapshots, slowest writer %lu rounds; pages %lu, by fault %lu, swept %lu, eager %lu, zero %lu, records %lu; waits %lu, ARM repeated %d; gate %lu us mean, %lu us max\n",
-		       what, t->taken, rounds, t->pages, t->fault, t->swept,
-		       t->eager, t->zero, t->records, t->throttled,
+		       v->what, t->taken, v->rounds, t->pages, t->fault,
+		       t->swept, t->eager, t->zero, t->records, t->throttled,
 		       t->arm_retries, t->taken ? t->gate_sum / t->taken / 1000
 		       : 0, t->gate_max / 1000);
-	ksft_test_result(t->taken == want, "%s: %d snapshots taken\n", what,
-			 want);
+	ksft_test_result(t->taken == count, "%s: %d snapshots taken\n", v->what,
+			 count);
 	ksft_test_result(t->taken && !t->bad, "%s: each is one instant\n",
-			 what);
+			 v->what);
 	ksft_test_result(t->fault && t->swept,
-			 "%s: both faults and the sweep saved pages\n", what);
+			 "%s: both faults and the sweep saved pages\n", v->what);
 	ksft_test_result(t->taken && !t->bad_sums,
-			 "%s: keel's counters add up\n", what);
+			 "%s: keel's counters add up\n", v->what);
+	ksft_test_result(v->caught, "%s: a planted late page is caught\n",
+			 v->what);
+	ksft_test_result(v->went_on, "%s: no writer met an error, all went on\n",
+			 v->what);
 }
 
-static void variant(const char *what, const char *opts)
+static void *run_variant(void *arg)
 {
-	const char *dir = kt_mount(opts);
-	struct totals t = {};
+	struct variant *v = arg;
+	const char *dir = kt_mount(v->opts);
 	struct ksnap s = {};
 	struct world w;
-	uint64_t rounds = UINT64_MAX, n;
-	bool caught = false;
+	uint64_t n;
 	int i, err = 0;
 
 	if (!dir)
-		ksft_exit_fail_msg("mount keelfs -o %s: %s\n", opts,
+		ksft_exit_fail_msg("mount keelfs -o %s: %s\n", v->opts,
 				   strerror(errno));
 	if (world_create(&w, dir, FILES, size, 0))
 		ksft_exit_fail_msg("%s\n", w.why);
 	add_writers(&w);
-	setpriority(PRIO_PROCESS, 0, 0);	/* threads inherit it */
 	if (world_start(&w) || wait_rounds(&w, 2, 60))
 		ksft_exit_fail_msg("%s\n", w.why);
-	kt_go_first();
+	kt_go_first();	/* this thread: the writers are started */
 	for (i = 0; i < count && !err; i++)
-		err = one_snapshot(&w, &s, i, &t) || world_alive(&w);
+		err = one_snapshot(&w, &s, i, &v->t) || world_alive(&w);
 	if (!err)
-		caught = planted_is_caught(&w, &s);
+		v->caught = planted_is_caught(&w, &s);
 	else
-		ksft_print_msg("stopped at snapshot %d: %s\n", i - 1, w.why);
+		ksft_print_msg("%s: stopped at snapshot %d: %s\n", v->what,
+			       i - 1, w.why);
 	if (!err && wait_rounds(&w, 2, 60)) {
-		ksft_print_msg("after the snapshots: %s\n", w.why);
+		ksft_print_msg("%s: after the snapshots: %s\n", v->what, w.why);
 		err = 1;
 	}
+	v->rounds = UINT64_MAX;
 	for (i = 0; i < w.nr_writers; i++) {
 		n = world_live(&w, i, NR_CELLS - 1);
-		rounds = n < rounds ? n : rounds;
+		v->rounds = n < v->rounds ? n : v->rounds;
 	}
-	report(what, &t, count, rounds);
-	ksft_test_result(caught, "%s: a planted late page is caught\n", what);
-	ksft_test_result(!world_stop(&w) && !err,
-			 "%s: no writer met an error, all went on\n", what);
+	v->went_on = !world_stop(&w) && !err;
 	world_destroy(&w);
 	ksnap_free(&s);
 	kt_umount(dir);
+	return NULL;
 }
 
 static void plain(void)
@@ -364,8 +378,13 @@ static void plain(void)
 
 int main(int argc, char **argv)
 {
+	struct variant variants[] = {
+		{ .what = "4 KiB mappings", .opts = "huge=never" },
+		{ .what = "2 MiB mappings", .opts = "huge=always" },
+	};
 	const char *why;
 	struct world w;
+	size_t i;
 	int c;
 
 	while ((c = getopt(argc, argv, "c:m:d:")) != -1) {
@@ -408,7 +427,13 @@ int main(int argc, char **argv)
 		ksft_test_result_pass("4 vCPUs are among the writers\n");
 	else
 		ksft_test_result_skip("4 vCPUs: %s\n", tvm_missing());
-	variant("4 KiB mappings", "huge=never");
-	variant("2 MiB mappings", "huge=always");
+	for (i = 0; i < ARRAY_SIZE(variants); i++)
+		if (pthread_create(&variants[i].thread, NULL, run_variant,
+				   &variants[i]))
+			ksft_exit_fail_msg("no thread\n");
+	for (i = 0; i < ARRAY_SIZE(variants); i++)
+		pthread_join(variants[i].thread, NULL);
+	for (i = 0; i < ARRAY_SIZE(variants); i++)
+		report(&variants[i]);
 	ksft_finished();
 }
