@@ -5,7 +5,8 @@
  * It is written as DIR.partial and renamed when everything in it is on disk, so
  * that DIR, if it exists, is whole. Who writes it holds a lock on a file in it
  * (flock: it goes with the last process that has it open, however that ends),
- * so a partial directory whose lock can be had is debris.
+ * so a partial directory whose lock can be had is debris, and so is an empty one:
+ * its writer was killed before it had a lock.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,8 @@
 
 #include "image.h"
 #include "keel.h"
+
+#define BEGIN_TRIES	5
 
 /* Absolute, without a slash at its end, so that ".partial" can follow. */
 static char *normalize(const char *dir)
@@ -80,7 +83,9 @@ static int remove_debris(struct image *img)
 		return errno == ENOENT ? 0 :
 		       bad("%s: %s", img->partial, strerror(errno));
 	lock = openat(dirfd, IMAGE_LOCK, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (lock < 0)
+	if (lock < 0 && !rmdir(img->partial))
+		err = 0;
+	else if (lock < 0)
 		err = bad("%s is in the way and is not a snapshot's; remove it",
 			  img->partial);
 	else if (flock(lock, LOCK_EX | LOCK_NB))
@@ -98,6 +103,50 @@ static int remove_debris(struct image *img)
 	return err;
 }
 
+static void image_unlock(struct image *img)
+{
+	int err = errno;
+
+	if (img->lock >= 0)
+		close(img->lock);
+	if (img->dirfd >= 0)
+		close(img->dirfd);
+	img->dirfd = img->lock = -1;
+	errno = err;
+}
+
+static bool take_lock(struct image *img)
+{
+	struct stat st;
+
+	img->dirfd = open(img->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (img->dirfd >= 0)
+		img->lock = openat(img->dirfd, IMAGE_LOCK,
+				   O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (img->lock < 0 || flock(img->lock, LOCK_EX | LOCK_NB) ||
+	    fstat(img->lock, &st))
+		return false;
+	errno = ENOENT;
+	return st.st_nlink;
+}
+
+/* Another that begins now may take ours for debris until we have the lock. */
+static int make_partial(struct image *img)
+{
+	for (int i = 0; i < BEGIN_TRIES; i++) {
+		if (remove_debris(img))
+			return -1;
+		if (!mkdir(img->partial, 0700)) {
+			if (take_lock(img))
+				return 0;
+			image_unlock(img);
+		}
+		if (errno != EEXIST && errno != ENOENT && errno != EWOULDBLOCK)
+			break;
+	}
+	return fail("%s: %s", img->partial, strerror(errno));
+}
+
 int image_begin(struct image *img, const char *dir)
 {
 	struct stat st;
@@ -110,17 +159,7 @@ int image_begin(struct image *img, const char *dir)
 	if (!lstat(img->dir, &st))
 		return bad("%s exists already; give another directory",
 			   img->dir);
-	if (remove_debris(img))
-		return -1;
-	if (mkdir(img->partial, 0700))
-		return fail("%s: %s", img->partial, strerror(errno));
-	img->dirfd = open(img->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (img->dirfd >= 0)
-		img->lock = openat(img->dirfd, IMAGE_LOCK,
-				   O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (img->lock < 0 || flock(img->lock, LOCK_EX | LOCK_NB))
-		return fail("%s: %s", img->partial, strerror(errno));
-	return 0;
+	return make_partial(img);
 }
 
 /* A file of the image, open for reading and writing, all hole. */
@@ -186,11 +225,7 @@ void image_discard(struct image *img)
 	    (empty_dir(img->dirfd) || rmdir(img->partial)))
 		error_add("; %s could not be removed: %s", img->partial,
 			  strerror(errno));
-	if (img->lock >= 0)
-		close(img->lock);
-	if (img->dirfd >= 0)
-		close(img->dirfd);
-	img->dirfd = img->lock = -1;
+	image_unlock(img);
 }
 
 /* @dir may be given with or without ".partial". */
