@@ -215,8 +215,7 @@ void guest_settle(struct guest *g)
 static void hand_over(struct guest *g)
 {
 	qmp_close(&g->q);
-	if (g->guard_pipe >= 0)
-		close(g->guard_pipe);
+	close(g->guard_pipe);
 	g->guard_pipe = -1;
 	error_add("; a process stays behind to let the guest run on by another connection");
 }
@@ -243,8 +242,8 @@ void guest_rescue(struct guest *g)
 	g->gone = g->q.closed && guest_ended(g, ENDED_MS);
 	if (g->gone)
 		error_add("; it has ended");
-	else if (g->q.closed || (g->q.fd >= 0 && touched &&
-				 (g->q.silent || guest_run_again(g))))
+	else if (g->guard_pipe >= 0 &&
+		 (g->q.closed || (touched && (g->q.silent || guest_run_again(g)))))
 		hand_over(g);
 	if (g->switched && g->gone)
 		error_add("; its disks had been switched to the overlays");
