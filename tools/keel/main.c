@@ -124,6 +124,9 @@ static const struct cmd objects[] = {
 	  "keel snapshot create|list|show|wait|abort|verify|restore\n"
 	  "                                 live snapshots, as directories\n",
 	  .object = true },
+	{ "place", cmd_place,
+	  "keel place simulate              where vCPUs should run: on a host in a file\n",
+	  .object = true },
 	{ "monitor", cmd_monitor,
 	  "keel monitor                     events, as they come\n" },
 	{ 0 }

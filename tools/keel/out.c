@@ -105,6 +105,14 @@ void out_ms(const char *key, const char *fmt, uint64_t ns)
 		printf(fmt, ns / 1e6);
 }
 
+void out_real(const char *key, const char *fmt, double value)
+{
+	if (out_json)
+		add(key, json_real(value));
+	else if (fmt)
+		printf(fmt, value);
+}
+
 #pragma GCC diagnostic pop
 
 void out_bool(const char *key, const char *text, bool value)

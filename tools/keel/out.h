@@ -21,6 +21,7 @@ void out_end(void);
 void out_str(const char *key, const char *fmt, const char *value);
 void out_u64(const char *key, const char *fmt, uint64_t value);
 void out_int(const char *key, const char *fmt, int64_t value);
+void out_real(const char *key, const char *fmt, double value);
 void out_bool(const char *key, const char *text, bool value);
 void out_size(const char *key, const char *fmt, uint64_t bytes);
 void out_ms(const char *key, const char *fmt, uint64_t ns);

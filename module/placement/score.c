@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a placement costs: exact for the model of Documentation/placement.rst. The
+ * cost of a site needs only sums over its tasks; what couples the tasks, load and
+ * cache, goes through those.
+ */
+#ifdef __KERNEL__
+#include <linux/kernel.h>
+#include <linux/string.h>
+#else
+#include <string.h>
+#endif
+
+#include "search.h"
+
+#define MANY		8	/* tasks of a site */
+#define LINES_PER_KIB	16	/* of 64 bytes */
+
+/* Two threads of a core do 1.3 times the work of one, as a rule of thumb. */
+const struct place_params place_defaults = {
+	.smt_gain = 307,
+	.miss_floor = 20,
+	.parallel = 4,
+	.horizon_ns = 10000000000ULL,
+	.move_ns = 50000,
+	.effort = 4,
+};
+
+static u64 align8(u64 n)
+{
+	return (n + 7) & ~7ULL;
+}
+
+/* Lays the arrays out in @w, or tells how large it must be if it is NULL. */
+static size_t lay_out(struct search *s, char *w)
+{
+	u64 tasks = s->l->nr_tasks, sites = s->h->nr_sites, at = 0;
+
+	s->sum = (void *)(w + at);
+	at += sites * sizeof(*s->sum);
+	s->peers = (void *)(w + at);
+	at += sites * sites * PEERS * sizeof(*s->peers);
+	s->moved = (void *)(w + at);
+	at += tasks * s->h->nr_nodes * sizeof(*s->moved);
+	s->latency = (void *)(w + at);
+	at += align8(tasks * s->h->nr_nodes * sizeof(*s->latency));
+	s->own_kib = (void *)(w + at);
+	at += align8(tasks * sizeof(*s->own_kib));
+	s->looked = (void *)(w + at);
+	at += align8(tasks * sizeof(*s->looked));
+	s->at = (void *)(w + at);
+	at += align8(tasks * sizeof(*s->at));
+	s->best = (void *)(w + at);
+	at += align8(tasks * sizeof(*s->best));
+	s->goes = (void *)(w + at);
+	at += align8(tasks * sizeof(*s->goes));
+	s->shared_by = (void *)(w + at);
+	at += align8(s->l->nr_vms * sites * sizeof(*s->shared_by));
+	return at;
+}
+
+/**
+ * place_workspace_size - how much memory place_decide() and its like want
+ * @h: the host; only its numbers of nodes and sites are looked at.
+ * @l: the load, likewise.
+ *
+ * Return: bytes.
+ */
+size_t place_workspace_size(const struct place_host *h,
+			    const struct place_load *l)
+{
+	struct search s = { .h = h, .l = l };
+
+	return lay_out(&s, NULL);
+}
+
+static const char *check_host(const struct place_host *h)
+{
+	u32 i;
+
+	if (!h->nr_nodes || h->nr_nodes > PLACE_NODES_MAX)
+		return "the number of nodes is 0 or too large";
+	if (!h->nr_sites || h->nr_sites > PLACE_SITES_MAX)
+		return "the number of sites is 0 or too large";
+	if (!h->hit || h->hit > PLACE_LATENCY_MAX)
+		return "the latency of the cache is 0 or too large";
+	for (i = 0; i < h->nr_nodes * h->nr_nodes; i++)
+		if (!h->latency[i] || h->latency[i] > PLACE_LATENCY_MAX)
+			return "a latency is 0 or too large";
+	for (i = 0; i < h->nr_sites; i++) {
+		if (h->site[i].node >= h->nr_nodes)
+			return "a site is on a node that is not there";
+		if (!h->site[i].cores || h->site[i].cpus < h->site[i].cores)
+			return "a site has no CPU, or fewer CPUs than cores";
+	}
+	return NULL;
+}
+
+static const char *check_task(const struct place_host *h,
+			      const struct place_load *l, u32 t)
+{
+	const struct place_task *task = &l->task[t];
+	u32 i;
+
+	if (task->vm >= l->nr_vms)
+		return "a task is of a VM that is not there";
+	if (task->util > PLACE_ONE)
+		return "a task uses more than one CPU";
+	if (task->site >= h->nr_sites)
+		return "a task is on a site that is not there";
+	for (i = 0; i < h->nr_sites; i++)
+		if (allowed(task, i))
+			return NULL;
+	return "a task is allowed nowhere";
+}
+
+/**
+ * place_check - may these numbers be given to place_decide()?
+ * @h: the host.
+ * @l: the load.
+ * @why: set to a sentence if not.
+ *
+ * Return: 0 or -1.
+ */
+int place_check(const struct place_host *h, const struct place_load *l,
+		const char **why)
+{
+	u32 t;
+
+	*why = check_host(h);
+	if (!*why && (l->nr_tasks > PLACE_TASKS_MAX ||
+		      l->nr_vms > PLACE_TASKS_MAX))
+		*why = "there are too many tasks or VMs";
+	for (t = 0; !*why && t < l->nr_tasks; t++) {
+		*why = check_task(h, l, t);
+		if (!*why && t && l->task[t].vm < l->task[t - 1].vm)
+			*why = "the tasks are not in the order of their VMs";
+	}
+	return *why ? -1 : 0;
+}
+
+/* What a task's memory is away on average, from each node. */
+static void expect_latency(struct search *s, u32 t)
+{
+	const u32 *touched = &s->l->touched[t * s->h->nr_nodes];
+	u32 n = s->h->nr_nodes, *out = &s->latency[t * n];
+	u64 all = 0, sum, kib;
+	u32 from, to;
+
+	for (to = 0; to < n; to++)
+		all += touched[to];
+	for (from = 0; from < n; from++) {
+		const u32 *row = &s->h->latency[from * n];
+
+		/* Of one that touched nothing all nodes are as good. */
+		sum = 0;
+		for (to = 0; to < n; to++)
+			sum += (u64)touched[to] * row[to];
+		out[from] = all ? sum / all : s->h->hit;
+	}
+	kib = s->l->shared_kib[s->l->task[t].vm];
+	all = all > kib ? all - kib : 0;
+	s->own_kib[t] = min_t(u64, all, 0xffffffff);
+}
+
+void search_start_from(struct search *s, const u16 *plan)
+{
+	u32 i;
+
+	memset(s->sum, 0, s->h->nr_sites * sizeof(*s->sum));
+	memset(s->looked, 0, s->l->nr_tasks * sizeof(*s->looked));
+	s->exchanged = s->grouped = 0;
+	memset(s->shared_by, 0, (size_t)s->l->nr_vms * s->h->nr_sites *
+	       sizeof(*s->shared_by));
+	s->cost = 0;
+	for (i = 0; i < s->h->nr_sites; i++)
+		s->sum[i].util = s->h->site[i].foreign;
+	for (i = 0; i < s->l->nr_tasks; i++)
+		put_in(s, i, plan ? plan[i] : s->l->task[i].site);
+}
+
+/* What an access of @t takes on average, as things are. */
+static u64 expected(const struct search *s, u32 t, u32 site)
+{
+	const struct place_site *at = &s->h->site[site];
+	u64 m = miss(s->p, at, s->sum[site].kib);
+
+	return ((PLACE_ONE - m) * s->h->hit + m * latency_of(s, t, site)) /
+	       PLACE_ONE * slowdown(s->p, at, s->sum[site].util) / PLACE_ONE;
+}
+
+/*
+ * Caches to refill, during which the thread makes no progress, and what a move
+ * must save: a part of what the thread costs, or where it is one of many, of
+ * what the site costs, for it may be for their sake that it would move. A node's
+ * caches are thought to be alike.
+ */
+void search_expect_moves(struct search *s, u32 t, u32 ease)
+{
+	const struct place_task *task = &s->l->task[t];
+	u64 kib = (u64)s->own_kib[t] + s->l->shared_kib[task->vm], k, ns, each;
+	u64 stay = task->util * expected(s, t, task->site);
+	u32 site;
+
+	if (stay < s->sum[task->site].cost / MANY)
+		stay = s->sum[task->site].cost / MANY;
+	stay = stay * task->inertia / PLACE_ONE / ease;
+	for (site = 0; site < s->h->nr_sites; site++) {
+		const struct place_site *to = &s->h->site[site];
+
+		each = latency_of(s, t, site);
+		k = min_t(u64, kib, to->cache_kib);
+		ns = s->p->move_ns + k * LINES_PER_KIB * each / 10 /
+		     s->p->parallel;
+		s->moved[t * s->h->nr_nodes + to->node] = stay +
+			task->util * each * ns / s->p->horizon_ns;
+	}
+}
+
+void search_begin(struct search *s, const struct place_host *h,
+		  const struct place_load *l, const struct place_params *p,
+		  void *workspace)
+{
+	u32 t;
+
+	*s = (struct search){ .h = h, .l = l, .p = p, .random = p->seed + 1ULL };
+	lay_out(s, workspace);
+	memset(s->goes, 0, l->nr_tasks * sizeof(*s->goes));
+	for (t = 0; t < l->nr_tasks; t++)
+		expect_latency(s, t);
+	search_start_from(s, NULL);
+	for (t = 0; t < l->nr_tasks; t++)
+		search_expect_moves(s, t, 1);
+}
+
+/**
+ * place_cost - what a placement costs
+ * @h: the host.
+ * @l: the load.
+ * @p: as for place_decide().
+ * @workspace: likewise.
+ * @plan: the site of each task; NULL: where they are.
+ * @with_moves: count what it takes to get there.
+ *
+ * Return: the sum over all tasks of how busy they are, PLACE_ONE a CPU, times
+ * the expected latency of one of their accesses in tenths of ns.
+ */
+u64 place_cost(const struct place_host *h, const struct place_load *l,
+	       const struct place_params *p, void *workspace, const u16 *plan,
+	       bool with_moves)
+{
+	struct search s;
+	u64 cost = 0;
+	u32 i;
+
+	search_begin(&s, h, l, p, workspace);
+	search_start_from(&s, plan);
+	if (with_moves)
+		return s.cost;
+	for (i = 0; i < h->nr_sites; i++)
+		cost += s.sum[i].cost;
+	return cost;
+}
+
+/**
+ * place_explain - the numbers behind a placement
+ * @h: the host.
+ * @l: the load.
+ * @p: as for place_decide().
+ * @workspace: likewise.
+ * @plan: where all tasks are; NULL: where they are now.
+ * @t: one of them.
+ * @site: the site to be explained for it, instead of that of the plan.
+ * @r: set.
+ */
+void place_explain(const struct place_host *h, const struct place_load *l,
+		   const struct place_params *p, void *workspace,
+		   const u16 *plan, u32 t, u16 site, struct place_reason *r)
+{
+	const struct place_site *at = &h->site[site];
+	struct search s;
+	u64 before;
+
+	search_begin(&s, h, l, p, workspace);
+	search_start_from(&s, plan);
+	take_out(&s, t);
+	before = s.sum[site].cost;
+	put_in(&s, t, site);
+	r->memory = latency_of(&s, t, site);
+	r->miss = miss(p, at, s.sum[site].kib);
+	r->slowdown = slowdown(p, at, s.sum[site].util);
+	r->expected = expected(&s, t, site);
+	r->others = s.sum[site].cost - before -
+		    (u64)l->task[t].util * r->expected;
+	r->move = move_cost(&s, t, site);
+}

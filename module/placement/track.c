@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A thread over time. What is seen twice in a row is believed at once, so that
+ * one move answers a change that lasts; what is another each time moves the
+ * average slowly, and noise hardly. Who was moved and would move again soon has
+ * to save more: a load that changes as fast as it is followed is soon followed
+ * no more.
+ */
+#include "track.h"
+
+#define UTIL_SCALE	16
+/* Differences that do not matter, however small the average. */
+#define UTIL_NOTHING	(PLACE_ONE * UTIL_SCALE / 100)
+#define KIB_NOTHING	16
+
+const struct track_params track_defaults = {
+	.small = 128,
+	.small_weight = 64,
+	.large_weight = 128,
+	.inertia = 31,
+	.rest = 16,
+	.calm = 16,
+	.strikes_max = 7,
+};
+
+/* Do the two differ by less than @part of the first, or by @nothing? */
+static bool alike(const u32 *a, const u32 *b, u32 n, u32 part, u32 nothing)
+{
+	u64 all = 0, apart = 0;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		all += a[i];
+		apart += a[i] < b[i] ? b[i] - a[i] : a[i] - b[i];
+	}
+	return apart <= nothing || apart <= all * part / PLACE_ONE;
+}
+
+static void blend(u32 *average, const u32 *seen, u32 n, u32 weight)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		average[i] += ((s64)seen[i] - average[i]) * weight / PLACE_ONE;
+}
+
+/* Return: is something new believed? */
+static bool take_in(u32 *average, u32 *news, const u32 *seen, u32 n,
+		    const struct track_params *p, bool first, u32 nothing)
+{
+	u32 i, weight = p->large_weight;
+
+	if (first)
+		weight = PLACE_ONE;
+	else if (alike(average, seen, n, p->small, nothing))
+		weight = p->small_weight;
+	else if (alike(news, seen, n, p->small, nothing))
+		weight = PLACE_ONE;
+	blend(average, seen, n, weight);
+	for (i = 0; i < n; i++)
+		news[i] = seen[i];
+	return weight == PLACE_ONE;
+}
+
+/**
+ * track_observe - take in what was seen of a thread in a period
+ * @t: the thread.
+ * @average: nr_nodes words: its working set by node as it is believed, in KiB.
+ * @news: nr_nodes words more to remember.
+ * @p: what is believed.
+ * @util: how busy it was, up to PLACE_ONE.
+ * @touched: its working set by node in this period, in KiB.
+ * @nr_nodes: how many nodes.
+ */
+void track_observe(struct track *t, u32 *average, u32 *news,
+		   const struct track_params *p, u32 util, const u32 *touched,
+		   u32 nr_nodes)
+{
+	bool new;
+
+	util *= UTIL_SCALE;
+	new = take_in(&t->util, &t->util_news, &util, 1, p, !t->seen,
+		      UTIL_NOTHING);
+	new |= take_in(average, news, touched, nr_nodes, p, !t->seen,
+		       KIB_NOTHING);
+	t->settled = new ? 0 : t->settled + 1;
+	/* The first move comes never too soon. */
+	t->calm = t->seen ? t->calm + 1 : p->calm;
+	t->seen = true;
+	if (t->strikes && t->calm >= p->calm << t->strikes) {
+		t->strikes--;
+		t->calm = 0;
+	}
+}
+
+/**
+ * track_moved - a thread was moved to where it is thought to be better off
+ * @t: the thread.
+ * @p: what is believed.
+ */
+void track_moved(struct track *t, const struct track_params *p)
+{
+	if (t->calm < p->calm << t->strikes && t->strikes < p->strikes_max)
+		t->strikes++;
+	t->calm = 0;
+}
+
+/**
+ * track_task - what is to be given to place_decide() of it
+ * @t: the thread.
+ * @p: what is believed.
+ * @settled: the least track.settled of all threads.
+ * @task: util and inertia are set.
+ */
+void track_task(const struct track *t, const struct track_params *p,
+		u32 settled, struct place_task *task)
+{
+	task->util = t->util / UTIL_SCALE;
+	task->inertia = p->inertia << t->strikes;
+	if (settled >= p->rest)
+		task->inertia *= 4;
+}
