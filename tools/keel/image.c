@@ -103,7 +103,8 @@ static int remove_debris(struct image *img)
 	return err;
 }
 
-static void image_unlock(struct image *img)
+/* Let go of it; errno stays. */
+void image_close(struct image *img)
 {
 	int err = errno;
 
@@ -139,7 +140,7 @@ static int make_partial(struct image *img)
 		if (!mkdir(img->partial, 0700)) {
 			if (take_lock(img))
 				return 0;
-			image_unlock(img);
+			image_close(img);
 		}
 		if (errno != EEXIST && errno != ENOENT && errno != EWOULDBLOCK)
 			break;
@@ -225,7 +226,7 @@ void image_discard(struct image *img)
 	    (empty_dir(img->dirfd) || rmdir(img->partial)))
 		error_add("; %s could not be removed: %s", img->partial,
 			  strerror(errno));
-	image_unlock(img);
+	image_close(img);
 }
 
 /* @dir may be given with or without ".partial". */

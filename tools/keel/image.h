@@ -34,6 +34,7 @@ int image_file(struct image *img, const char *name, uint64_t size);
 int image_own(struct image *img, uint32_t snapshot);
 int image_commit(struct image *img);
 void image_discard(struct image *img);
+void image_close(struct image *img);
 enum image_state image_state(const char *dir, uint32_t *pid,
 			     uint32_t *snapshot);
 char *image_whole(const char *dir);

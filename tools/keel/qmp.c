@@ -15,6 +15,12 @@
 #include "keel.h"
 #include "qmp.h"
 
+static int is_closed(struct qmp *q)
+{
+	q->closed = true;
+	return fail("QEMU closed its monitor connection");
+}
+
 /* Read once, until @deadline; -1 with a sentence. */
 static int fill(struct qmp *q, uint64_t deadline)
 {
@@ -39,10 +45,8 @@ static int fill(struct qmp *q, uint64_t deadline)
 	n = read(q->fd, q->buf + q->have, q->room - q->have - 1);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
-	if (n <= 0) {
-		q->closed = true;
-		return fail("QEMU closed its monitor connection");
-	}
+	if (n <= 0)
+		return is_closed(q);
 	q->have += n;
 	return 0;
 }
@@ -98,12 +102,11 @@ static int send_line(struct qmp *q, const char *line, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	if (sendmsg(q->fd, &msg, MSG_NOSIGNAL) != (ssize_t)iov.iov_len) {
-		q->closed = errno == EPIPE || errno == ECONNRESET;
-		return q->closed ? fail("QEMU closed its monitor connection") :
-		       fail("writing to QEMU's monitor: %s", strerror(errno));
-	}
-	return 0;
+	if (sendmsg(q->fd, &msg, MSG_NOSIGNAL) == (ssize_t)iov.iov_len)
+		return 0;
+	if (errno == EPIPE || errno == ECONNRESET)
+		return is_closed(q);
+	return fail("writing to QEMU's monitor: %s", strerror(errno));
 }
 
 /* Steals @text. */

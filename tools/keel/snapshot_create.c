@@ -238,10 +238,7 @@ static void release(struct create *c)
 	free(c->vm_name);
 	free(c->img.dir);
 	free(c->img.partial);
-	if (c->img.lock >= 0)
-		close(c->img.lock);
-	if (c->img.dirfd >= 0)
-		close(c->img.dirfd);
+	image_close(&c->img);
 }
 
 static void print_result(struct create *c, json_t *stats, const char *state)
