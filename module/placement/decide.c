@@ -6,15 +6,9 @@
  * one, or a VM is put elsewhere, and the search goes on from there if that was
  * better.
  */
-#ifdef __KERNEL__
-#include <linux/string.h>
-#else
-#include <string.h>
-#endif
-
 #include "search.h"
 
-#define EASE		16
+#define EASE		16	/* by so much less, moves are easy */
 #define PASSES_MAX	64
 
 /* Steps that gain less than this cost more time than they are worth. */
@@ -34,7 +28,7 @@ static u32 best_site(const struct search *s, u32 t, u32 since, s64 *cost)
 
 	for (site = 0; site < s->h->nr_sites; site++) {
 		if (site == s->at[t] || s->sum[site].since < since ||
-		    !allowed(&s->l->task[t], site))
+		    !place_allowed(&s->l->task[t], site))
 			continue;
 		c = changed(s, t, site, 1) + move_cost(s, t, site);
 		if (found == NOWHERE || c < *cost) {
@@ -87,7 +81,7 @@ static void find_peers(struct search *s)
 	for (t = 0; t < s->l->nr_tasks; t++) {
 		task = &s->l->task[t];
 		for (to = 0; to < s->h->nr_sites; to++) {
-			if (to == s->at[t] || !allowed(task, to))
+			if (to == s->at[t] || !place_allowed(task, to))
 				continue;
 			gain = (s64)task->util *
 			       ((s64)latency_of(s, t, s->at[t]) -
@@ -175,7 +169,7 @@ static bool try_group(struct search *s, u32 first, u32 end, u32 from, u32 to)
 	bool better;
 
 	for (t = first; t < end; t++)
-		if (s->at[t] == from && !allowed(&s->l->task[t], to))
+		if (s->at[t] == from && !place_allowed(&s->l->task[t], to))
 			return false;
 	for (t = first; t < end; t++) {
 		s->goes[t] = s->at[t] == from;
@@ -291,7 +285,7 @@ static void shake_vm(struct search *s)
 	while (t && task[t - 1].vm == vm)
 		t--;
 	for (; t < s->l->nr_tasks && task[t].vm == vm; t++)
-		if (s->at[t] != site && allowed(&task[t], site))
+		if (s->at[t] != site && place_allowed(&task[t], site))
 			move(s, t, site);
 }
 
@@ -312,32 +306,32 @@ static void bring_home(struct search *s)
 	u32 t;
 
 	for (t = 0; t < s->l->nr_tasks; t++) {
-		if (allowed(&s->l->task[t], s->at[t]))
+		if (place_allowed(&s->l->task[t], s->at[t]))
 			continue;
 		take_out(s, t);
 		put_in(s, t, best_site(s, t, 0, &cost));
 	}
 }
 
-/* Downhill from where we are, and again from near there. */
-static u64 search(struct search *s, u16 *plan)
+/* Downhill from where we are, and again from near there: to s->best. */
+static u64 search(struct search *s)
 {
-	size_t bytes = s->l->nr_tasks * sizeof(*plan);
+	size_t bytes = s->l->nr_tasks * sizeof(*s->best);
 	u32 i, rounds = s->l->nr_tasks > 1 ? rounds_for(s) : 0;
 	u64 best;
 
 	downhill(s);
 	best = s->cost;
-	memcpy(plan, s->at, bytes);
+	memcpy(s->best, s->at, bytes);
 	for (i = 0; i < rounds; i++) {
 		shake(s);
 		if (promising(s, best))
 			downhill(s);
 		if (s->cost < best) {
 			best = s->cost;
-			memcpy(plan, s->at, bytes);
+			memcpy(s->best, s->at, bytes);
 		} else {
-			search_start_from(s, plan);
+			search_start_from(s, s->best);
 		}
 	}
 	return best;
@@ -361,25 +355,20 @@ u64 place_decide(const struct place_host *h, const struct place_load *l,
 {
 	struct search s;
 	u64 best;
-	u32 t;
 
 	search_begin(&s, h, l, p, workspace);
 	bring_home(&s);
-	best = search(&s, s.best);
+	best = search(&s);
 	memcpy(plan, s.best, l->nr_tasks * sizeof(*plan));
 	/*
 	 * Where each step must save much, one that is only on the way to
 	 * something better is not taken. So once more with easy moves, and then
 	 * back those that were not worth it.
 	 */
-	search_start_from(&s, NULL);
-	for (t = 0; t < l->nr_tasks; t++)
-		search_expect_moves(&s, t, EASE);
+	search_weigh_moves(&s, EASE);
 	bring_home(&s);
-	search(&s, s.best);
-	search_start_from(&s, NULL);
-	for (t = 0; t < l->nr_tasks; t++)
-		search_expect_moves(&s, t, 1);
+	search(&s);
+	search_weigh_moves(&s, 1);
 	search_start_from(&s, s.best);
 	downhill(&s);
 	if (s.cost < best) {

@@ -4,13 +4,6 @@
  * cost of a site needs only sums over its tasks; what couples the tasks, load and
  * cache, goes through those.
  */
-#ifdef __KERNEL__
-#include <linux/kernel.h>
-#include <linux/string.h>
-#else
-#include <string.h>
-#endif
-
 #include "search.h"
 
 #define MANY		8	/* tasks of a site */
@@ -109,7 +102,7 @@ static const char *check_task(const struct place_host *h,
 	if (task->site >= h->nr_sites)
 		return "a task is on a site that is not there";
 	for (i = 0; i < h->nr_sites; i++)
-		if (allowed(task, i))
+		if (place_allowed(task, i))
 			return NULL;
 	return "a task is allowed nowhere";
 }
@@ -195,7 +188,7 @@ static u64 expected(const struct search *s, u32 t, u32 site)
  * what the site costs, for it may be for their sake that it would move. A node's
  * caches are thought to be alike.
  */
-void search_expect_moves(struct search *s, u32 t, u32 ease)
+static void expect_moves(struct search *s, u32 t, u32 ease)
 {
 	const struct place_task *task = &s->l->task[t];
 	u64 kib = (u64)s->own_kib[t] + s->l->shared_kib[task->vm], k, ns, each;
@@ -217,6 +210,16 @@ void search_expect_moves(struct search *s, u32 t, u32 ease)
 	}
 }
 
+/* What moves cost, from where all are now, and what they must save by @ease. */
+void search_weigh_moves(struct search *s, u32 ease)
+{
+	u32 t;
+
+	search_start_from(s, NULL);
+	for (t = 0; t < s->l->nr_tasks; t++)
+		expect_moves(s, t, ease);
+}
+
 void search_begin(struct search *s, const struct place_host *h,
 		  const struct place_load *l, const struct place_params *p,
 		  void *workspace)
@@ -228,9 +231,7 @@ void search_begin(struct search *s, const struct place_host *h,
 	memset(s->goes, 0, l->nr_tasks * sizeof(*s->goes));
 	for (t = 0; t < l->nr_tasks; t++)
 		expect_latency(s, t);
-	search_start_from(s, NULL);
-	for (t = 0; t < l->nr_tasks; t++)
-		search_expect_moves(s, t, 1);
+	search_weigh_moves(s, 1);
 }
 
 /**
@@ -260,6 +261,28 @@ u64 place_cost(const struct place_host *h, const struct place_load *l,
 	for (i = 0; i < h->nr_sites; i++)
 		cost += s.sum[i].cost;
 	return cost;
+}
+
+/**
+ * place_expected - what an access takes each task in a placement
+ * @h: the host.
+ * @l: the load.
+ * @p: as for place_decide().
+ * @workspace: likewise.
+ * @plan: the site of each task; NULL: where they are.
+ * @latency: set, for each task, in tenths of ns.
+ */
+void place_expected(const struct place_host *h, const struct place_load *l,
+		    const struct place_params *p, void *workspace,
+		    const u16 *plan, u32 *latency)
+{
+	struct search s;
+	u32 t;
+
+	search_begin(&s, h, l, p, workspace);
+	search_start_from(&s, plan);
+	for (t = 0; t < l->nr_tasks; t++)
+		latency[t] = expected(&s, t, s.at[t]);
 }
 
 /**

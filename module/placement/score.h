@@ -75,6 +75,11 @@ struct place_task {
 	u64 allowed[PLACE_SITES_MAX / 64];
 };
 
+static inline bool place_allowed(const struct place_task *t, u32 site)
+{
+	return t->allowed[site / 64] >> (site % 64) & 1;
+}
+
 /**
  * struct place_load - the threads to be placed
  * @nr_tasks: up to PLACE_TASKS_MAX.
@@ -133,6 +138,9 @@ u64 place_decide(const struct place_host *h, const struct place_load *l,
 u64 place_cost(const struct place_host *h, const struct place_load *l,
 	       const struct place_params *p, void *workspace, const u16 *plan,
 	       bool with_moves);
+void place_expected(const struct place_host *h, const struct place_load *l,
+		    const struct place_params *p, void *workspace,
+		    const u16 *plan, u32 *latency);
 void place_explain(const struct place_host *h, const struct place_load *l,
 		   const struct place_params *p, void *workspace,
 		   const u16 *plan, u32 task, u16 site,

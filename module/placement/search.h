@@ -9,7 +9,9 @@
  */
 #ifdef __KERNEL__
 #include <linux/minmax.h>
+#include <linux/string.h>
 #else
+#include <string.h>
 #define min(a, b)	((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)	min((t)(a), (t)(b))
 #endif
@@ -55,11 +57,6 @@ struct search {
 	u32 grouped;		/* and for groups */
 	u64 random;
 };
-
-static inline bool allowed(const struct place_task *t, u32 site)
-{
-	return t->allowed[site / 64] >> (site % 64) & 1;
-}
 
 /* How much longer everything takes on a site where @util wants to run. */
 static inline u64 slowdown(const struct place_params *p,
@@ -181,6 +178,6 @@ void search_begin(struct search *s, const struct place_host *h,
 		  const struct place_load *l, const struct place_params *p,
 		  void *workspace);
 void search_start_from(struct search *s, const u16 *plan);
-void search_expect_moves(struct search *s, u32 t, u32 ease);
+void search_weigh_moves(struct search *s, u32 ease);
 
 #endif

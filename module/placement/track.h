@@ -21,8 +21,8 @@
  * @rest: after so many periods without news of any thread only noise can be the
  *	reason for a move, and it must save four times as much.
  * @calm: a thread that moves again within so many periods was moved too soon:
- *	its inertia is doubled. So many periods without a move take a doubling
- *	back, of each next one twice as many.
+ *	its inertia is doubled, and so is that time. When twice as many have
+ *	passed without a move, a doubling is taken back.
  * @strikes_max: how often it is doubled at most.
  */
 struct track_params {

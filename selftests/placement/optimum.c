@@ -27,7 +27,7 @@ static u64 exhaustive(struct sim *s)
 	do {
 		fits = true;
 		for (t = 0; t < n; t++)
-			fits &= s->tasks[t].allowed[0] >> plan[t] & 1;
+			fits &= place_allowed(&s->tasks[t], plan[t]);
 		if (fits) {
 			cost = place_cost(&s->host, &s->load, &s->params,
 					  s->workspace, plan, true);
@@ -86,7 +86,7 @@ static void small_hosts(void)
 		wrong_cost += cost != place_cost(&s.host, &s.load, &s.params,
 						 s.workspace, plan, true);
 		for (u32 t = 0; t < shape.tasks; t++)
-			not_allowed += !(s.tasks[t].allowed[0] >> plan[t] & 1);
+			not_allowed += !place_allowed(&s.tasks[t], plan[t]);
 		best = exhaustive(&s);
 		below += cost < best;
 		excess[i] = best ? (double)cost / best - 1 : 0;

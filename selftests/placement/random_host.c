@@ -5,10 +5,7 @@
 
 u32 random_below(struct random_host *r, u32 n)
 {
-	r->random ^= r->random << 13;
-	r->random ^= r->random >> 7;
-	r->random ^= r->random << 17;
-	return (r->random >> 16) % n;
+	return sim_random(&r->random, n);
 }
 
 /* Local memory at 80 to 90 ns, remote at 120 to 300; every third site in use. */
@@ -55,7 +52,7 @@ static void random_task(struct random_host *r, const struct random_shape *shape,
 	}
 	do {
 		task->site = random_below(r, sites);
-	} while (!(task->allowed[task->site / 64] >> (task->site % 64) & 1));
+	} while (!place_allowed(task, task->site));
 }
 
 /*

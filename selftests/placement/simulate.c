@@ -14,6 +14,7 @@
 
 #define NOISE		(PLACE_ONE * 5 / 100)
 #define SETTLE		500	/* periods */
+#define WARM_UP		50
 #define ADVERSARIAL	300
 
 static u32 steady_periods = 3000;
@@ -39,8 +40,7 @@ static void steady(void)
 	s.noise = NOISE;
 	before = sim_latency(&s);
 	for (u32 i = 0; i < steady_periods; i++) {
-		sim_observe(&s);
-		sim_decide(&s);
+		sim_period(&s);
 		if (i < SETTLE)
 			moves += s.moves;
 		else
@@ -57,7 +57,7 @@ static void steady(void)
 	sim_free(&s);
 }
 
-/* One VM's memory goes to another node, and it gets busy, for good. */
+/* The memory of every fourth VM goes to another node, for good. */
 static void after_change(void)
 {
 	u32 nodes = 4, worst = 0;
@@ -70,10 +70,8 @@ static void after_change(void)
 
 		host_make(&r, &s, seed);
 		s.noise = NOISE;
-		for (u32 i = 0; i < 40; i++) {
-			sim_observe(&s);
-			sim_decide(&s);
-		}
+		for (u32 i = 0; i < 40; i++)
+			sim_period(&s);
 		for (u32 t = 0; t < s.load.nr_tasks; t++) {
 			u32 *touched = &s.touched[t * nodes], first = *touched;
 
@@ -85,8 +83,7 @@ static void after_change(void)
 		sim_best(&s, s.plan);
 		best = sim_latency_at(&s, s.plan);
 		while (needed < 20 && sim_latency(&s) > 1.1 * best) {
-			sim_observe(&s);
-			sim_decide(&s);
+			sim_period(&s);
 			needed++;
 		}
 		if (needed > worst)
@@ -112,10 +109,8 @@ static void adversarial(u32 every)
 	struct sim s;
 
 	host_make(&r, &s, 3);
-	for (u32 i = 0; i < SETTLE / 10; i++) {
-		sim_observe(&s);
-		sim_decide(&s);
-	}
+	for (u32 i = 0; i < WARM_UP; i++)
+		sim_period(&s);
 	fixed = malloc(s.load.nr_tasks * sizeof(*fixed));
 	for (u32 t = 0; t < s.load.nr_tasks; t++)
 		fixed[t] = s.tasks[t].site;
@@ -132,8 +127,7 @@ static void adversarial(u32 every)
 		}
 		with += sim_latency(&s);
 		without += sim_latency_at(&s, fixed);
-		sim_observe(&s);
-		with += sim_decide(&s);
+		with += sim_period(&s);
 		moves += s.moves;
 		if (i >= periods / 2)
 			late += s.moves;

@@ -18,25 +18,28 @@ struct run {
 	struct scenario s;
 	u16 *start;		/* where all were at first */
 	u16 *best;
+	double *vm_left, *vm_placed;	/* ns */
 	double alone, placed, ideal, moving;	/* ns, summed over periods */
 	u32 moves, last_move;
 };
 
-/* Of a VM's accesses, in ns, with all tasks where @plan says. */
-static double vm_latency(struct run *r, const struct scenario_vm *vm,
-			 const u16 *plan)
+/* Of each VM's accesses, in ns, with all tasks where @plan says. */
+static void vm_latencies(struct run *r, const u16 *plan, double *ns)
 {
 	struct sim *sim = &r->s.sim;
-	struct place_reason why;
-	double sum = 0, busy = 0;
 
-	for (u32 t = vm->first; t < vm->first + vm->vcpus; t++) {
-		place_explain(&sim->host, &sim->load, &sim->params,
-			      sim->workspace, plan, t, plan[t], &why);
-		sum += (double)sim->tasks[t].util * why.expected / 10;
-		busy += sim->tasks[t].util;
+	place_expected(&sim->host, &sim->load, &sim->params, sim->workspace,
+		       plan, sim->expected);
+	for (u32 i = 0; i < r->s.nr_vms; i++) {
+		const struct scenario_vm *vm = &r->s.vm[i];
+		double sum = 0, busy = 0;
+
+		for (u32 t = vm->first; t < vm->first + vm->vcpus; t++) {
+			sum += (double)sim->tasks[t].util * sim->expected[t] / 10;
+			busy += sim->tasks[t].util;
+		}
+		ns[i] = busy ? sum / busy : 0;
 	}
-	return busy ? sum / busy : 0;
 }
 
 static void current_plan(struct run *r, u16 *plan)
@@ -60,8 +63,7 @@ static int simulate(struct run *r)
 		r->alone += sim_latency_at(sim, r->start);
 		r->ideal += sim_latency_at(sim, r->best);
 		r->placed += sim_latency(sim);
-		sim_observe(sim);
-		moving = sim_decide(sim);
+		moving = sim_period(sim);
 		r->placed += moving;
 		r->moving += moving;
 		r->moves += sim->moves;
@@ -87,9 +89,9 @@ static void node_list(struct run *r, const struct scenario_vm *vm,
 				       at ? " " : "", on[n], n);
 }
 
-static void print_vm(struct run *r, const struct scenario_vm *vm,
-		     const u16 *end)
+static void print_vm(struct run *r, u32 i, const u16 *end)
 {
+	const struct scenario_vm *vm = &r->s.vm[i];
 	char from[64], to[64];
 
 	node_list(r, vm, r->start, from, sizeof(from));
@@ -99,10 +101,8 @@ static void print_vm(struct run *r, const struct scenario_vm *vm,
 	out_u64("vcpus", " %5llu", vm->vcpus);
 	out_str("from", "  %-16s", from);
 	out_str("to", "  %-16s", to);
-	out_real("latency_left_ns", " %8.1f ns",
-		 vm_latency(r, vm, r->start));
-	out_real("latency_placed_ns", " %8.1f ns\n",
-		 vm_latency(r, vm, end));
+	out_real("latency_left_ns", " %8.1f ns", r->vm_left[i]);
+	out_real("latency_placed_ns", " %8.1f ns\n", r->vm_placed[i]);
 	out_end();
 }
 
@@ -112,12 +112,14 @@ static void print(struct run *r)
 	u32 n = r->s.periods;
 
 	current_plan(r, end);
+	vm_latencies(r, r->start, r->vm_left);
+	vm_latencies(r, end, r->vm_placed);
 	out_object(NULL);
 	out_text("%-16s %5s  %-16s  %-16s %11s %11s\n", "VM", "vCPUs",
 		 "on nodes", "in the end", "left there", "placed");
 	out_array("vms");
 	for (u32 i = 0; i < r->s.nr_vms; i++)
-		print_vm(r, &r->s.vm[i], end);
+		print_vm(r, i, end);
 	out_end();
 	out_text("\nlatency of an access, all periods   ");
 	out_real("mean_left_ns", "left alone %.1f ns", r->alone / n);
@@ -146,7 +148,9 @@ int place_simulate(int argc, char **argv)
 	err = scenario_load(&r.s, argv[optind]);
 	r.start = calloc(r.s.nr_tasks + 1, sizeof(*r.start));
 	r.best = calloc(r.s.nr_tasks + 1, sizeof(*r.best));
-	if (!err && (!r.start || !r.best))
+	r.vm_left = calloc(r.s.nr_vms + 1, sizeof(*r.vm_left));
+	r.vm_placed = calloc(r.s.nr_vms + 1, sizeof(*r.vm_placed));
+	if (!err && (!r.start || !r.best || !r.vm_left || !r.vm_placed))
 		err = fail("out of memory");
 	if (!err) {
 		current_plan(&r, r.start);
@@ -156,6 +160,8 @@ int place_simulate(int argc, char **argv)
 		print(&r);
 	free(r.start);
 	free(r.best);
+	free(r.vm_left);
+	free(r.vm_placed);
 	scenario_free(&r.s);
 	return err;
 }

@@ -37,13 +37,14 @@ int sim_init(struct sim *s, const struct place_host *host, u32 tasks, u32 vms)
 		.seen = calloc(tasks + 1, sizeof(*s->seen)),
 		.glance = calloc(host->nr_nodes, sizeof(*s->glance)),
 		.plan = calloc(tasks + 1, sizeof(*s->plan)),
+		.expected = calloc(tasks + 1, sizeof(*s->expected)),
 	};
 	s->load = (struct place_load){ tasks, vms, s->tasks, s->touched,
 				       s->shared_kib };
 	s->workspace = malloc(place_workspace_size(&s->host, &s->load));
 	if (!s->tasks || !s->touched || !s->shared_kib || !s->track ||
 	    !s->average || !s->news || !s->seen || !s->glance || !s->plan ||
-	    !s->workspace) {
+	    !s->expected || !s->workspace) {
 		sim_free(s);
 		return -1;
 	}
@@ -63,17 +64,18 @@ void sim_free(struct sim *s)
 	free(s->seen);
 	free(s->glance);
 	free(s->plan);
+	free(s->expected);
 	free(s->workspace);
 	*s = (struct sim){ 0 };
 }
 
 /* xorshift64: Marsaglia, Journal of Statistical Software 8(14), 2003. */
-u32 sim_random(struct sim *s, u32 below)
+u32 sim_random(u64 *state, u32 below)
 {
-	s->random ^= s->random << 13;
-	s->random ^= s->random >> 7;
-	s->random ^= s->random << 17;
-	return (s->random >> 16) % below;
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (*state >> 16) % below;
 }
 
 /* @n give or take the noise. */
@@ -82,7 +84,7 @@ static u32 noisy(struct sim *s, u32 n)
 	u64 part = PLACE_ONE;
 
 	if (s->noise)
-		part += sim_random(s, 2 * s->noise + 1) - (s64)s->noise;
+		part += sim_random(&s->random, 2 * s->noise + 1) - (s64)s->noise;
 	return n * part / PLACE_ONE;
 }
 
@@ -103,7 +105,7 @@ double sim_latency(struct sim *s)
 }
 
 /* Look at all threads, with noise. */
-void sim_observe(struct sim *s)
+static void observe(struct sim *s)
 {
 	u32 nodes = s->host.nr_nodes, util;
 
@@ -122,7 +124,7 @@ void sim_observe(struct sim *s)
  * Decide by what was seen, and do it. Return: what the moves cost, in ns by
  * which each access of the period took longer.
  */
-double sim_decide(struct sim *s)
+static double decide(struct sim *s)
 {
 	struct place_load seen = s->load;
 	struct place_params p = s->params;
@@ -157,6 +159,13 @@ double sim_decide(struct sim *s)
 		s->moves++;
 	}
 	return busy ? (with_moves - cost) / 10.0 / busy : 0;
+}
+
+/* A period of placement. Return: what its moves cost, in ns as above. */
+double sim_period(struct sim *s)
+{
+	observe(s);
+	return decide(s);
 }
 
 /* The best fixed placement for the load as it is now. */

@@ -29,6 +29,7 @@ struct sim {
 	u32 *glance;			/* one task's working set, with noise */
 	u16 *plan;
 	void *workspace;
+	u32 *expected;			/* of each task, place_expected() */
 	u64 random;
 	/* How it went. */
 	u64 moves;			/* of the last period */
@@ -38,9 +39,8 @@ int sim_init(struct sim *s, const struct place_host *host, u32 tasks, u32 vms);
 void sim_free(struct sim *s);
 double sim_latency(struct sim *s);
 double sim_latency_at(struct sim *s, const u16 *plan);
-void sim_observe(struct sim *s);
-double sim_decide(struct sim *s);
+double sim_period(struct sim *s);
 void sim_best(struct sim *s, u16 *plan);
-u32 sim_random(struct sim *s, u32 below);
+u32 sim_random(u64 *state, u32 below);
 
 #endif
