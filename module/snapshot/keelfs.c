@@ -8,14 +8,13 @@
  */
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
+#include <uapi/linux/keel.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/seq_file.h>
 
 #include "snapshot/keelfs.h"
 #include "compat/compat.h"
-
-#define KEELFS_MAGIC 0x6b65656c	/* "keel" */
 
 static struct kmem_cache *keelfs_inode_cache;
 
@@ -285,7 +284,7 @@ static int keelfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
-	sb->s_magic = KEELFS_MAGIC;
+	sb->s_magic = KEELFS_SUPER_MAGIC;
 	sb->s_op = &keelfs_super_operations;
 	sb->s_time_gran = 1;
 

@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/falloc.h>
+#include <linux/kvm.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -323,6 +325,52 @@ TEST_F(ram, page_breaks_while_armed)
 		ASSERT_EQ(0, punch(self->fd, 7));
 		EXPECT_EQ(0, touch(self->p + 7 * PG));
 	}
+}
+
+static int set_slot(int vm, void *hva, size_t size)
+{
+	struct kvm_userspace_memory_region slot = {
+		.memory_size = size, .userspace_addr = (uintptr_t)hva,
+	};
+
+	return kioctl(vm, KVM_SET_USER_MEMORY_REGION, &slot);
+}
+
+/*
+ * A VMM changes the map of guest memory slot by slot, and may be found with
+ * none: the tool looks again.
+ */
+TEST_F(ram, slot_is_being_moved)
+{
+	const char *dir = "/tmp/corners.image";
+	int kvm, vm, status, i;
+	char pid[16];
+	pid_t keel;
+
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	vm = kvm < 0 ? kvm : ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm < 0)
+		SKIP(return, "no KVM here");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, system("rm -rf /tmp/corners.image"));
+		ASSERT_EQ(0, set_slot(vm, self->p, i ? 0 : SIZE));
+		keel = fork();
+		if (!keel) {
+			if (!freopen("/dev/null", "w", stdout))
+				_exit(127);
+			execlp("keel", "keel", "snapshot", "create", pid, "-o",
+			       dir, NULL);
+			_exit(127);
+		}
+		nap_us(200000);
+		ASSERT_EQ(0, i ? set_slot(vm, self->p, SIZE) : 0);
+		ASSERT_EQ(keel, waitpid(keel, &status, 0));
+		EXPECT_EQ(0, status);
+	}
+	EXPECT_EQ(0, system("rm -rf /tmp/corners.image"));
+	close(vm);
+	close(kvm);
 }
 
 TEST_HARNESS_MAIN

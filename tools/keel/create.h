@@ -10,6 +10,7 @@
 #include "memfile.h"
 
 struct create {
+	struct keel *keel;
 	struct keel_vm vm;
 	char *vm_name;
 	struct keel_snap_create params;

@@ -11,11 +11,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "args.h"
 #include "keel.h"
 #include "memfile.h"
+
+/* How long a VMM may take to change its slots; milliseconds as a rule. */
+#define SETTLE_TRIES	100
+#define SETTLE_US	5000
 
 struct map {
 	unsigned long start, end;
@@ -57,6 +62,47 @@ static bool find_map(uint32_t pid, bool (*want)(const struct map *, void *),
 		found = parse_map(line, &m) && want(&m, arg);
 	free(text);
 	return found;
+}
+
+static bool has_region_of(const struct keel_vm *vm, dev_t dev, ino_t ino)
+{
+	for (uint32_t i = 0; i < vm->nr_region; i++)
+		if (vm->region[i].ino == ino && vm->region[i].dev == dev)
+			return true;
+	return false;
+}
+
+static bool is_unnamed(const struct map *m, void *arg)
+{
+	const struct keel_vm *vm = arg;
+	struct statfs fs;
+	char path[96];
+
+	if (!m->ino || m->perms[3] != 's' || has_region_of(vm, m->dev, m->ino))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/map_files/%lx-%lx", vm->pid,
+		 m->start, m->end);
+	return !statfs(path, &fs) && fs.f_type == KEELFS_SUPER_MAGIC;
+}
+
+/*
+ * A VMM changes the map of guest memory slot by slot: it takes one away and
+ * then puts its pieces there, as the firmware of every PC makes it do. Whoever
+ * looks in between misses memory. So look again while the VMM maps a keelfs
+ * file that no slot names; but one may never be guest memory.
+ */
+int memfiles_settle(struct keel *keel, struct keel_vm *vm)
+{
+	uint32_t id = vm->id;
+
+	for (int i = 0; i < SETTLE_TRIES && find_map(vm->pid, is_unnamed, vm);
+	     i++) {
+		usleep(SETTLE_US);
+		keel_vm_release(vm);
+		if (keel_vm_get(keel, id, vm))
+			return fail("VM %u: %s", id, keel_error(keel));
+	}
+	return 0;
 }
 
 struct open_arg {
@@ -108,6 +154,7 @@ static bool is_shared_at(const struct map *m, void *arg)
 static int check_elsewhere(struct memfiles *files, const struct keel_vm *vm,
 			   bool whole_guest)
 {
+	files->elsewhere = 0;
 	for (uint32_t i = 0; i < vm->nr_region; i++) {
 		const struct keel_region *r = &vm->region[i];
 		uint64_t hva = r->hva;
@@ -125,15 +172,23 @@ static int check_elsewhere(struct memfiles *files, const struct keel_vm *vm,
 	return 0;
 }
 
+static bool has_file_of(const struct memfiles *files,
+			const struct keel_region *r)
+{
+	for (int i = 0; i < files->nr; i++)
+		if (files->v[i].dev == r->dev && files->v[i].ino == r->ino)
+			return true;
+	return false;
+}
+
 static int add_file(struct memfiles *files, const struct keel_vm *vm,
 		    const struct keel_region *r)
 {
 	struct open_arg a = { .pid = vm->pid };
 	struct memfile *f;
 
-	for (int i = 0; i < files->nr; i++)
-		if (files->v[i].dev == r->dev && files->v[i].ino == r->ino)
-			return 0;
+	if (has_file_of(files, r))
+		return 0;
 	f = reallocarray(files->v, files->nr + 1, sizeof(*f));
 	if (!f)
 		return fail("out of memory");
@@ -172,6 +227,17 @@ int memfiles_open(struct memfiles *files, const struct keel_vm *vm,
 		files->v[i].backend = args_backend_of(argv, files->v[i].path);
 	strv_free(argv);
 	return 0;
+}
+
+/* @vm was read again while its guest stands still: is all of it in @files? */
+int memfiles_check(struct memfiles *files, const struct keel_vm *vm)
+{
+	for (uint32_t i = 0; i < vm->nr_region; i++)
+		if (vm->region[i].backing == KEEL_BACKING_KEELFS &&
+		    !has_file_of(files, &vm->region[i]))
+			return bad("VM %u got more memory as the snapshot began; try again",
+				   vm->id);
+	return check_elsewhere(files, vm, true);
 }
 
 uint64_t memfiles_bytes(const struct memfiles *files)

@@ -25,8 +25,10 @@ struct memfiles {
 	uint64_t elsewhere;	/* writable guest memory not on keelfs */
 };
 
+int memfiles_settle(struct keel *keel, struct keel_vm *vm);
 int memfiles_open(struct memfiles *files, const struct keel_vm *vm,
 		  bool whole_guest);
+int memfiles_check(struct memfiles *files, const struct keel_vm *vm);
 uint64_t memfiles_bytes(const struct memfiles *files);
 void memfiles_close(struct memfiles *files);
 json_t *memfile_json(const struct memfile *f, const struct keel_vm *vm);

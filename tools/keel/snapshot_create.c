@@ -32,15 +32,10 @@
 
 static int find_vm(struct create *c, const char *name)
 {
-	struct keel *keel;
 	char **argv;
-	int err;
 
-	if (keel_connect(&keel))
-		return -1;
-	err = vm_find(keel, name, &c->vm);
-	keel_close(keel);
-	if (err)
+	if (keel_connect(&c->keel) || vm_find(c->keel, name, &c->vm) ||
+	    memfiles_settle(c->keel, &c->vm))
 		return -1;
 	if (c->vm.snapshot)
 		return bad("VM %u has snapshot %u under way; 'keel snapshot wait %u' or abort it",
@@ -175,6 +170,24 @@ static int arm(struct create *c)
 	return 0;
 }
 
+/* The map of memory, at the instant: whole, for nobody changes it now. */
+static int check_memory(struct create *c)
+{
+	struct keel_vm vm;
+	int err;
+
+	if (!c->guest.socket)
+		return 0;
+	err = keel_vm_get(c->keel, c->vm.id, &vm);
+	if (err == -ENOENT)
+		return 0;	/* what became of it, its monitor tells */
+	if (err)
+		return fail("VM %u: %s", c->vm.id, keel_error(c->keel));
+	keel_vm_release(&c->vm);
+	c->vm = vm;
+	return memfiles_check(&c->files, &vm);
+}
+
 /*
  * The instant, within the stop window if there is a monitor. The drain begins
  * as soon as the guest goes on; in the window it would be in QEMU's way.
@@ -183,9 +196,9 @@ static int freeze(struct create *c)
 {
 	c->drain.snap = c->snap;
 	c->drain.files = &c->files;
-	if (guest_stop(&c->guest) || arm(c) || guest_saved(&c->guest) ||
-	    guest_resume(&c->guest) || drain_start(&c->drain) ||
-	    guest_finish(&c->guest))
+	if (guest_stop(&c->guest) || arm(c) || check_memory(c) ||
+	    guest_saved(&c->guest) || guest_resume(&c->guest) ||
+	    drain_start(&c->drain) || guest_finish(&c->guest))
 		return -1;
 	guest_settle(&c->guest);
 	return 0;
@@ -234,6 +247,7 @@ static void release(struct create *c)
 	guest_close(&c->guest);
 	memfiles_close(&c->files);
 	keel_vm_release(&c->vm);
+	keel_close(c->keel);
 	json_decref(c->cmdline);
 	free(c->vm_name);
 	free(c->img.dir);

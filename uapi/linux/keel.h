@@ -51,6 +51,7 @@
 #define KEEL_DEVICE		"/dev/keel"
 #define KEEL_PAGE_SHIFT		12
 #define KEEL_PAGE_SIZE		4096
+#define KEELFS_SUPER_MAGIC	0x6b65656c	/* "keel"; f_type of statfs(2) */
 
 /* Limits of one snapshot. */
 #define KEEL_SNAP_FILES_MAX	32
