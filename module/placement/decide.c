@@ -11,6 +11,15 @@
 #define EASE		16	/* by so much less, moves are easy */
 #define PASSES_MAX	64
 
+/*
+ * Steps that are judged in a decision, so that its time grows with the threads
+ * and not with how far from good they are: what is left undone the next period
+ * does. A small host takes little time whatever is tried, and gets more.
+ */
+#define BUDGET_CELL	10	/* for each thread and site */
+#define BUDGET_SMALL	1500000
+#define CELLS_SMALL	2048
+
 /* Steps that gain less than this cost more time than they are worth. */
 static s64 least_gain(const struct search *s)
 {
@@ -21,11 +30,12 @@ static s64 least_gain(const struct search *s)
  * The best site for @t, other than where it is, of those that have changed after
  * step @since; NOWHERE if there is none.
  */
-static u32 best_site(const struct search *s, u32 t, u32 since, s64 *cost)
+static u32 best_site(struct search *s, u32 t, u32 since, s64 *cost)
 {
 	u32 site, found = NOWHERE;
 	s64 c;
 
+	s->budget -= s->h->nr_sites;
 	for (site = 0; site < s->h->nr_sites; site++) {
 		if (site == s->at[t] || s->sum[site].since < since ||
 		    !place_allowed(&s->l->task[t], site))
@@ -58,8 +68,11 @@ static bool moves(struct search *s)
 	bool any = false;
 	u32 t;
 
-	for (t = 0; t < s->l->nr_tasks; t++)
+	for (t = 0; t < s->l->nr_tasks && s->budget > 0; t++) {
 		any |= try_move(s, t);
+		if (!(t % 64))
+			relax();
+	}
 	return any;
 }
 
@@ -106,6 +119,7 @@ static bool try_exchange(struct search *s, u32 a, u32 b)
 	u32 since[2] = { s->sum[from].since, s->sum[to].since };
 	u64 before = s->cost;
 
+	s->budget -= 4;
 	take_out(s, a);
 	take_out(s, b);
 	put_in(s, a, to);
@@ -148,13 +162,18 @@ static bool exchanges(struct search *s)
 	bool any = false;
 	u32 x, y, since;
 
+	if (s->budget <= 0)
+		return false;
+	s->budget -= s->l->nr_tasks * s->h->nr_sites / 4;
 	find_peers(s);
 	since = s->exchanged;
 	s->exchanged = s->step + 1;
-	for (x = 0; x < s->h->nr_sites; x++)
+	for (x = 0; x < s->h->nr_sites && s->budget > 0; x++) {
 		for (y = 0; y < x; y++)
 			any |= changed_since(s, x, y, since) &&
 			       exchange_between(s, x, y);
+		relax();
+	}
 	return any;
 }
 
@@ -171,6 +190,7 @@ static bool try_group(struct search *s, u32 first, u32 end, u32 from, u32 to)
 	for (t = first; t < end; t++)
 		if (s->at[t] == from && !place_allowed(&s->l->task[t], to))
 			return false;
+	s->budget -= 2 * (end - first);
 	for (t = first; t < end; t++) {
 		s->goes[t] = s->at[t] == from;
 		if (s->goes[t])
@@ -209,10 +229,11 @@ static bool groups(struct search *s)
 	bool any = false;
 
 	s->grouped = s->step + 1;
-	for (first = 0; first < nr; first = end) {
+	for (first = 0; first < nr && s->budget > 0; first = end) {
 		for (end = first; end < nr && task[end].vm == task[first].vm;)
 			end++;
 		any |= vm_groups(s, first, end, since);
+		relax();
 	}
 	return any;
 }
@@ -313,6 +334,14 @@ static void bring_home(struct search *s)
 	}
 }
 
+static void give_budget(struct search *s)
+{
+	s64 cells = (s64)s->l->nr_tasks * s->h->nr_sites;
+
+	s->budget = (cells * BUDGET_CELL +
+		     BUDGET_SMALL / (1 + cells / CELLS_SMALL)) / 3;
+}
+
 /* Downhill from where we are, and again from near there: to s->best. */
 static u64 search(struct search *s)
 {
@@ -320,10 +349,11 @@ static u64 search(struct search *s)
 	u32 i, rounds = s->l->nr_tasks > 1 ? rounds_for(s) : 0;
 	u64 best;
 
+	give_budget(s);
 	downhill(s);
 	best = s->cost;
 	memcpy(s->best, s->at, bytes);
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; i < rounds && s->budget > 0; i++) {
 		shake(s);
 		if (promising(s, best))
 			downhill(s);
@@ -346,7 +376,7 @@ static u64 search(struct search *s)
  * @plan: set to the site of each task.
  *
  * The same numbers give the same plan. Time grows with tasks times sites.
- * Context: any; takes no locks.
+ * Context: may sleep; takes no locks.
  *
  * Return: the cost of the plan with its moves, as place_cost().
  */
@@ -370,6 +400,7 @@ u64 place_decide(const struct place_host *h, const struct place_load *l,
 	search(&s);
 	search_weigh_moves(&s, 1);
 	search_start_from(&s, s.best);
+	give_budget(&s);
 	downhill(&s);
 	if (s.cost < best) {
 		best = s.cost;

@@ -9,11 +9,14 @@
  */
 #ifdef __KERNEL__
 #include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/string.h>
+#define relax()		cond_resched()
 #else
 #include <string.h>
 #define min(a, b)	((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)	min((t)(a), (t)(b))
+#define relax()		((void)0)	/* nobody else waits for this CPU */
 #endif
 
 #include "score.h"
@@ -55,6 +58,7 @@ struct search {
 	u32 step;
 	u32 exchanged;		/* step of the last look for exchanges */
 	u32 grouped;		/* and for groups */
+	s64 budget;		/* steps that may still be judged */
 	u64 random;
 };
 

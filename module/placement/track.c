@@ -13,6 +13,10 @@
 #define UTIL_NOTHING	(PLACE_ONE * UTIL_SCALE / 100)
 #define KIB_NOTHING	16
 
+/* For so many periods after news so much more is tried. */
+#define UNSETTLED	3
+#define NEWS_EFFORT	8
+
 const struct track_params track_defaults = {
 	.small = 128,
 	.small_weight = 64,
@@ -71,17 +75,22 @@ static bool take_in(u32 *average, u32 *news, const u32 *seen, u32 n,
  * @util: how busy it was, up to PLACE_ONE.
  * @touched: its working set by node in this period, in KiB.
  * @nr_nodes: how many nodes.
+ * @noise: by what part of it @touched may be wrong, if it was sampled; PLACE_ONE
+ *	is all of it.
  */
 void track_observe(struct track *t, u32 *average, u32 *news,
 		   const struct track_params *p, u32 util, const u32 *touched,
-		   u32 nr_nodes)
+		   u32 nr_nodes, u32 noise)
 {
+	struct track_params sampled = *p;
 	bool new;
 
 	util *= UTIL_SCALE;
 	new = take_in(&t->util, &t->util_news, &util, 1, p, !t->seen,
 		      UTIL_NOTHING);
-	new |= take_in(average, news, touched, nr_nodes, p, !t->seen,
+	if (sampled.small < noise)
+		sampled.small = noise;
+	new |= take_in(average, news, touched, nr_nodes, &sampled, !t->seen,
 		       KIB_NOTHING);
 	t->settled = new ? 0 : t->settled + 1;
 	/* The first move comes never too soon. */
@@ -103,6 +112,18 @@ void track_moved(struct track *t, const struct track_params *p)
 	if (t->calm < p->calm << t->strikes && t->strikes < p->strikes_max)
 		t->strikes++;
 	t->calm = 0;
+}
+
+/**
+ * track_effort - how much to try, by whether anything is new
+ * @settled: the least track.settled of all threads.
+ * @effort: what to try when all is as it was.
+ *
+ * Return: place_params.effort.
+ */
+u32 track_effort(u32 settled, u32 effort)
+{
+	return settled < UNSETTLED ? effort * NEWS_EFFORT : effort;
 }
 
 /**

@@ -57,8 +57,9 @@ struct track {
 
 void track_observe(struct track *t, u32 *average, u32 *news,
 		   const struct track_params *p, u32 util, const u32 *touched,
-		   u32 nr_nodes);
+		   u32 nr_nodes, u32 noise);
 void track_moved(struct track *t, const struct track_params *p);
+u32 track_effort(u32 settled, u32 effort);
 void track_task(const struct track *t, const struct track_params *p,
 		u32 settled, struct place_task *task);
 

@@ -4,10 +4,6 @@
 
 #include "sim.h"
 
-/* For so many periods after news so much more is tried. */
-#define UNSETTLED	3
-#define NEWS_EFFORT	8
-
 /**
  * sim_init - a host with nothing on it
  * @s: filled in; to be freed with sim_free().
@@ -116,7 +112,7 @@ static void observe(struct sim *s)
 		track_observe(&s->track[t], &s->average[t * nodes],
 			      &s->news[t * nodes], &s->track_params,
 			      util < PLACE_ONE ? util : PLACE_ONE, s->glance,
-			      nodes);
+			      nodes, 0);
 	}
 }
 
@@ -139,8 +135,7 @@ static double decide(struct sim *s)
 		s->seen[t] = s->tasks[t];
 		track_task(&s->track[t], &s->track_params, settled, &s->seen[t]);
 	}
-	if (settled < UNSETTLED)
-		p.effort *= NEWS_EFFORT;
+	p.effort = track_effort(settled, p.effort);
 	seen.task = s->seen;
 	seen.touched = s->average;
 	place_decide(&s->host, &seen, &p, s->workspace, s->plan);
