@@ -21,6 +21,10 @@
 #include <linux/pagevec.h>
 #endif
 
+#ifdef KEEL_HAVE_CPUID_API_H
+#include <asm/cpuid/api.h>
+#endif
+
 #ifdef KEEL_HAVE_MNT_IDMAP
 #include <linux/mnt_idmapping.h>
 #define keel_idmap mnt_idmap

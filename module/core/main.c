@@ -10,6 +10,7 @@
 #include "core/keel.h"
 #include "core/netlink.h"
 #include "core/vm.h"
+#include "placement/placement.h"
 #include "snapshot/snapshot.h"
 
 struct workqueue_struct *keel_wq;
@@ -27,12 +28,18 @@ static int __init keel_init(void)
 	err = keel_snapshot_init();
 	if (err)
 		goto exit_vms;
-	err = keel_nl_init();
+	err = keel_placement_init();
 	if (err)
 		goto exit_snapshot;
+	err = keel_nl_init();
+	if (err)
+		goto exit_placement;
 	keel_vms_start();
+	keel_placement_start();
 	return 0;
 
+exit_placement:
+	keel_placement_exit();
 exit_snapshot:
 	keel_snapshot_exit();
 exit_vms:
@@ -44,11 +51,13 @@ destroy_wq:
 
 static void __exit keel_exit(void)
 {
-	/* No more events from the registry, then no more users. */
+	/* Nothing goes on by itself, and no request for long; then no more users. */
+	keel_placement_stop();
 	keel_vms_stop();
 	/* Snapshots that gave up may have work in flight, which announces. */
 	drain_workqueue(keel_wq);
 	keel_nl_exit();
+	keel_placement_exit();
 	keel_snapshot_exit();
 	keel_vms_exit();
 	destroy_workqueue(keel_wq);

@@ -31,7 +31,7 @@ static struct genl_family keel_nl_family = {
 };
 
 /* Attributes of a large VM (hundreds of vCPUs) need more than a page. */
-#define KEEL_NL_SIZE_MAX	(256 * 1024)
+#define KEEL_NL_SIZE_MAX	(1024 * 1024)
 
 static int keel_nl_put(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 		       u8 cmd, keel_nl_fill_t fill, const void *obj)
@@ -70,6 +70,23 @@ static struct sk_buff *keel_nl_message(u32 portid, u32 seq, u8 cmd,
 	} while (err == -EMSGSIZE && size <= KEEL_NL_SIZE_MAX);
 
 	return ERR_PTR(err);
+}
+
+/**
+ * keel_nl_may_change - may who asks change what happens on this host?
+ * @skb: the request
+ * @info: the same; gets a sentence if not
+ *
+ * The family as a whole asks for CAP_NET_ADMIN only.
+ *
+ * Return: 0 or -EPERM.
+ */
+int keel_nl_may_change(struct sk_buff *skb, struct genl_info *info)
+{
+	if (netlink_capable(skb, CAP_SYS_ADMIN))
+		return 0;
+	GENL_SET_ERR_MSG(info, "this needs CAP_SYS_ADMIN: try as root");
+	return -EPERM;
 }
 
 /**

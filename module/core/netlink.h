@@ -18,6 +18,7 @@ typedef int (*keel_nl_fill_t)(struct sk_buff *skb, const void *obj);
 int keel_nl_init(void);
 void keel_nl_exit(void);
 
+int keel_nl_may_change(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_reply(struct genl_info *info, u8 cmd, keel_nl_fill_t fill,
 		  const void *obj);
 int keel_nl_dump_one(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,

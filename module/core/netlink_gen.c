@@ -11,12 +11,22 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_ID + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
+	[KEEL_A_NODES] = { .type = NLA_BINARY, },
+	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
+	[KEEL_A_LOADED] = { .type = NLA_FLAG, },
+	[KEEL_A_BUDGET_US] = { .type = NLA_U32, },
+	[KEEL_A_PERIOD_MS] = { .type = NLA_U32, },
+	[KEEL_A_TEMPER] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KEEL_A_GRAIN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KEEL_A_SAMPLES] = { .type = NLA_U32, },
+	[KEEL_A_MODE] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KEEL_A_VCPU] = { .type = NLA_U32, },
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[4] = {
+const struct genl_small_ops keel_nl_ops[13] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -37,6 +47,51 @@ const struct genl_small_ops keel_nl_ops[4] = {
 	{
 		.cmd	= KEEL_CMD_SNAPSHOT_ABORT,
 		.doit	= keel_nl_snapshot_abort_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_MATRIX_GET,
+		.doit	= keel_nl_matrix_get_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_MATRIX_MEASURE,
+		.doit	= keel_nl_matrix_measure_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_MATRIX_LOAD,
+		.doit	= keel_nl_matrix_load_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_GET,
+		.doit	= keel_nl_place_get_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_START,
+		.doit	= keel_nl_place_start_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_STOP,
+		.doit	= keel_nl_place_stop_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_MODE,
+		.doit	= keel_nl_place_mode_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_VM_GET,
+		.doit	= keel_nl_place_vm_get_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_EXPLAIN,
+		.doit	= keel_nl_place_explain_doit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 };

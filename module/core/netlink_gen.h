@@ -12,10 +12,10 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-extern const struct nla_policy keel_nl_policy[KEEL_A_ID + 1];
+extern const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1];
 
 /* Ops table for keel */
-extern const struct genl_small_ops keel_nl_ops[4];
+extern const struct genl_small_ops keel_nl_ops[13];
 
 int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -24,6 +24,15 @@ int keel_nl_snapshot_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_snapshot_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb);
 int keel_nl_snapshot_abort_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_matrix_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_matrix_measure_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_matrix_load_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_start_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_stop_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_mode_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_explain_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KEEL_NLGRP_EVENTS,

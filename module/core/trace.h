@@ -96,6 +96,65 @@ TRACE_EVENT(keel_snap_save,
 		  __entry->ns, __entry->err)
 );
 
+/* A thread of a VM was sent to other CPUs, or (left) is left alone. */
+TRACE_EVENT(keel_place_move,
+	TP_PROTO(u32 vm, pid_t tid, u32 from_site, u32 to_site, int from_node,
+		 int to_node, u32 expected, bool left),
+	TP_ARGS(vm, tid, from_site, to_site, from_node, to_node, expected,
+		left),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(pid_t, tid)
+		__field(u32, from_site)
+		__field(u32, to_site)
+		__field(int, from_node)
+		__field(int, to_node)
+		__field(u32, expected)
+		__field(bool, left)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->tid = tid;
+		__entry->from_site = from_site;
+		__entry->to_site = to_site;
+		__entry->from_node = from_node;
+		__entry->to_node = to_node;
+		__entry->expected = expected;
+		__entry->left = left;
+	),
+	TP_printk("vm=%u tid=%d site=%u->%u node=%d->%d expected=%u.%uns%s",
+		  __entry->vm, __entry->tid, __entry->from_site,
+		  __entry->to_site, __entry->from_node, __entry->to_node,
+		  __entry->expected / 10, __entry->expected % 10,
+		  __entry->left ? " left alone" : "")
+);
+
+/* One period: what was looked at, and how long it took. */
+TRACE_EVENT(keel_place_period,
+	TP_PROTO(u64 period, u32 threads, u64 moves, u64 sampled,
+		 u64 observe_ns, u64 decide_ns),
+	TP_ARGS(period, threads, moves, sampled, observe_ns, decide_ns),
+	TP_STRUCT__entry(
+		__field(u64, period)
+		__field(u32, threads)
+		__field(u64, moves)
+		__field(u64, sampled)
+		__field(u64, observe_ns)
+		__field(u64, decide_ns)
+	),
+	TP_fast_assign(
+		__entry->period = period;
+		__entry->threads = threads;
+		__entry->moves = moves;
+		__entry->sampled = sampled;
+		__entry->observe_ns = observe_ns;
+		__entry->decide_ns = decide_ns;
+	),
+	TP_printk("period=%llu threads=%u moves=%llu sampled=%llu observe_ns=%llu decide_ns=%llu",
+		  __entry->period, __entry->threads, __entry->moves,
+		  __entry->sampled, __entry->observe_ns, __entry->decide_ns)
+);
+
 #endif /* KEEL_CORE_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -78,6 +78,23 @@ struct keel_vm_found {
 	char comm[TASK_COMM_LEN];
 };
 
+/**
+ * struct keel_slot_info - a memory slot, as it was when it was looked at
+ * @slot: its number
+ * @readonly: the guest may not write to it
+ * @gpa: where the guest has it, bytes
+ * @size: bytes
+ * @hva: where the VMM has it, bytes
+ */
+struct keel_slot_info {
+	u32 slot;
+	bool readonly;
+	u64 gpa;
+	u64 size;
+	u64 hva;
+};
+
+struct keel_slot_info *keel_vm_slots(struct kvm *kvm, size_t *nr);
 int keel_vm_scan(struct keel_vm_found **found, size_t *nr);
 void keel_vm_found_free(struct keel_vm_found *found, size_t nr);
 struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm);

@@ -12,15 +12,6 @@
 #include "snapshot/snapshot.h"
 #include "compat/compat.h"
 
-/* A memory slot, as it was when it was looked at. */
-struct keel_slot_info {
-	u32 slot;
-	bool readonly;
-	u64 gpa;
-	u64 size;
-	u64 hva;
-};
-
 static int keel_vm_fill_vcpu(struct sk_buff *skb, struct kvm_vcpu *vcpu)
 {
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_VM_VCPU);
@@ -64,39 +55,6 @@ static int keel_vm_fill_vcpus(struct sk_buff *skb, struct kvm *kvm)
 			break;
 	}
 	return err;
-}
-
-/* Copy the slots out, so that they can be looked at without KVM's SRCU. */
-static struct keel_slot_info *keel_vm_slots(struct kvm *kvm, size_t *nr)
-{
-	struct kvm_memory_slot *slot;
-	struct keel_slot_info *info;
-	size_t room = 32;
-	int srcu, bkt;
-
-again:
-	info = kvcalloc(room, sizeof(*info), GFP_KERNEL);
-	if (!info)
-		return NULL;
-	*nr = 0;
-	srcu = srcu_read_lock(&kvm->srcu);
-	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm)) {
-		if (*nr < room) {
-			info[*nr].slot = slot->id;
-			info[*nr].readonly = slot->flags & KVM_MEM_READONLY;
-			info[*nr].gpa = slot->base_gfn << PAGE_SHIFT;
-			info[*nr].size = (u64)slot->npages << PAGE_SHIFT;
-			info[*nr].hva = slot->userspace_addr;
-		}
-		(*nr)++;
-	}
-	srcu_read_unlock(&kvm->srcu, srcu);
-	if (*nr > room) {
-		room = *nr;
-		kvfree(info);
-		goto again;
-	}
-	return info;
 }
 
 static u32 keel_vma_backing(struct vm_area_struct *vma)

@@ -203,3 +203,43 @@ struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm)
 	*kvm = found.kvm;
 	return found.file;
 }
+
+/**
+ * keel_vm_slots - a VM's memory slots, copied out of KVM's SRCU
+ * @kvm: the VM
+ * @nr: (out) how many
+ *
+ * Context: may sleep.
+ * Return: the slots, for kvfree(); NULL without memory.
+ */
+struct keel_slot_info *keel_vm_slots(struct kvm *kvm, size_t *nr)
+{
+	struct kvm_memory_slot *slot;
+	struct keel_slot_info *info;
+	size_t room = 32;
+	int srcu, bkt;
+
+again:
+	info = kvcalloc(room, sizeof(*info), GFP_KERNEL);
+	if (!info)
+		return NULL;
+	*nr = 0;
+	srcu = srcu_read_lock(&kvm->srcu);
+	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm)) {
+		if (*nr < room) {
+			info[*nr].slot = slot->id;
+			info[*nr].readonly = slot->flags & KVM_MEM_READONLY;
+			info[*nr].gpa = slot->base_gfn << PAGE_SHIFT;
+			info[*nr].size = (u64)slot->npages << PAGE_SHIFT;
+			info[*nr].hva = slot->userspace_addr;
+		}
+		(*nr)++;
+	}
+	srcu_read_unlock(&kvm->srcu, srcu);
+	if (*nr > room) {
+		room = *nr;
+		kvfree(info);
+		goto again;
+	}
+	return info;
+}

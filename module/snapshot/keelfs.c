@@ -14,6 +14,7 @@
 #include <linux/seq_file.h>
 
 #include "snapshot/keelfs.h"
+#include "snapshot/keelfs_sample.h"
 #include "compat/compat.h"
 
 static struct kmem_cache *keelfs_inode_cache;
@@ -176,6 +177,7 @@ static struct inode *keelfs_inode_alloc(struct super_block *sb)
 		return NULL;
 
 	RCU_INIT_POINTER(ki->snap, NULL);
+	RCU_INIT_POINTER(ki->sample, NULL);
 	INIT_LIST_HEAD(&ki->node);
 	return &ki->vfs_inode;
 }
@@ -189,6 +191,8 @@ static void keelfs_inode_evict(struct inode *inode)
 {
 	/* A snapshot holds the file open: none can be left here. */
 	WARN_ON_ONCE(rcu_access_pointer(KEELFS_I(inode)->snap));
+	/* But a sample is nobody's once its VM is gone. */
+	keelfs_sample_free(keelfs_sample_end(inode));
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 
 struct keel_snap_file;
+struct keelfs_sample;
 
 /**
  * struct keelfs_inode - an inode of keelfs
@@ -19,11 +20,13 @@ struct keel_snap_file;
  *	away under keel_snap.lock; read under RCU, see keel_snap_enter(). A
  *	fault that saw NULL here while it held its folio's lock may map that
  *	folio: the arm waits for the lock.
+ * @sample: folios whose users are being looked for, or NULL; read under RCU
  * @node: in the list of all keelfs inodes, under keelfs_inodes_lock
  */
 struct keelfs_inode {
 	struct inode vfs_inode;
 	struct keel_snap_file __rcu *snap;
+	struct keelfs_sample __rcu *sample;
 	struct list_head node;
 };
 

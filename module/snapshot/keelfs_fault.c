@@ -19,6 +19,7 @@
 #include <linux/pagemap.h>
 
 #include "snapshot/keelfs.h"
+#include "snapshot/keelfs_sample.h"
 #include "snapshot/snap.h"
 #include "compat/compat.h"
 
@@ -182,6 +183,18 @@ static vm_fault_t keelfs_fault_wait(struct vm_fault *vmf, struct inode *inode)
 	return VM_FAULT_RETRY;
 }
 
+/* A mapping is about to be made again: is somebody curious by whom? */
+static void keelfs_sample_touch(struct inode *inode, pgoff_t pgoff)
+{
+	struct keelfs_sample *s;
+
+	rcu_read_lock();
+	s = rcu_dereference(KEELFS_I(inode)->sample);
+	if (s)
+		__keelfs_sample_touch(s, pgoff);
+	rcu_read_unlock();
+}
+
 static vm_fault_t keelfs_fault(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
@@ -200,8 +213,10 @@ static vm_fault_t keelfs_fault(struct vm_fault *vmf)
 		vmf->page = folio_file_page(folio, vmf->pgoff);
 		ret = PageHWPoison(vmf->page) ? VM_FAULT_HWPOISON : 0;
 		if (!ret &&
-		    (!writer || !keel_snap_touch(inode, folio, fresh)))
+		    (!writer || !keel_snap_touch(inode, folio, fresh))) {
+			keelfs_sample_touch(inode, vmf->pgoff);
 			return VM_FAULT_LOCKED;
+		}
 
 		vmf->page = NULL;
 		folio_unlock(folio);
@@ -224,8 +239,10 @@ static vm_fault_t keelfs_map_pages(struct vm_fault *vmf, pgoff_t start,
 	 */
 	rcu_read_lock();
 	if (!(vmf->vma->vm_flags & VM_SHARED) ||
-	    keel_snap_saved(inode, vmf->pgoff, &start, &end))
+	    keel_snap_saved(inode, vmf->pgoff, &start, &end)) {
+		keelfs_sample_touch(inode, vmf->pgoff);
 		ret = filemap_map_pages(vmf, start, end);
+	}
 	rcu_read_unlock();
 	return ret;
 }

@@ -131,12 +131,10 @@ int keel_nl_snapshot_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb
 int keel_nl_snapshot_abort_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct keel_snap *snap;
-	int err;
+	int err = keel_nl_may_change(skb, info);
 
-	if (!netlink_capable(skb, CAP_SYS_ADMIN)) {
-		GENL_SET_ERR_MSG(info, "aborting a snapshot needs CAP_SYS_ADMIN: try as root");
-		return -EPERM;
-	}
+	if (err)
+		return err;
 	snap = keel_nl_snapshot(info);
 	if (IS_ERR(snap))
 		return PTR_ERR(snap);

@@ -7,6 +7,7 @@ boot_cpus=2
 boot_mem=3G
 boot_numa=
 boot_distance=
+boot_hmat=
 boot_igb=0
 boot_iommu=0
 boot_net=
@@ -35,6 +36,7 @@ boot_options() {
 		--mem)		boot_mem=$2 ;;
 		--numa)		boot_numa=$2 ;;
 		--distance)	boot_distance=$2 ;;
+		--hmat)		boot_hmat=$2 ;;
 		--igb)		boot_igb=$2; boot_iommu=1 ;;
 		--net)		boot_net=$2 ;;
 		--timeout)	boot_timeout=$2 ;;
@@ -154,7 +156,7 @@ boot_setup() {
 }
 
 boot_add_numa() {
-	local -a sizes distances
+	local -a sizes distances hmat
 	local n i j total=0 size unit
 
 	if [ -z "$boot_numa" ]; then
@@ -163,6 +165,8 @@ boot_add_numa() {
 	fi
 	IFS=, read -ra sizes <<<"$boot_numa"
 	IFS=/ read -ra distances <<<"$boot_distance"
+	IFS=/ read -ra hmat <<<"$boot_hmat"
+	[ -z "$boot_hmat" ] || boot_qemu+=(-machine hmat=on)
 	n=${#sizes[@]}
 	for ((i = 0; i < n; i++)); do
 		size=${sizes[i]%[MG]} unit=${sizes[i]: -1}
@@ -180,6 +184,14 @@ boot_add_numa() {
 			size=${distances[j]:-21}
 			[ "${distances[i]:-21}" -gt "$size" ] && [ "$i" != 0 ] && size=${distances[i]}
 			boot_qemu+=(-numa "dist,src=$i,dst=$j,val=$size")
+		done
+	done
+	# The firmware's table of latencies, in the same way.
+	for ((i = 0; i < ${#hmat[@]}; i++)); do
+		for ((j = 0; j < ${#hmat[@]}; j++)); do
+			size=${hmat[i > j ? i : j]}
+			[ "$i" != "$j" ] || size=${hmat[0]}
+			boot_qemu+=(-numa "hmat-lb,initiator=$i,target=$j,hierarchy=memory,data-type=access-latency,latency=$size")
 		done
 	done
 	boot_qemu+=(-m "${total}M")

@@ -125,7 +125,8 @@ static const struct cmd objects[] = {
 	  "                                 live snapshots, as directories\n",
 	  .object = true },
 	{ "place", cmd_place,
-	  "keel place simulate              where vCPUs should run: on a host in a file\n",
+	  "keel place start|stop|status|on|off|advise|explain|matrix|simulate\n"
+	  "                                 vCPUs, sent to where their memory is near\n",
 	  .object = true },
 	{ "monitor", cmd_monitor,
 	  "keel monitor                     events, as they come\n" },

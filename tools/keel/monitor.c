@@ -7,6 +7,9 @@
 #include "keel.h"
 #include "out.h"
 
+/* A signal that came just before the wait is seen after so long. */
+#define LOOK_MS	500
+
 static void print_vm(const struct keel_event *event)
 {
 	bool new = event->type == KEEL_EVENT_VM_NEW;
@@ -42,6 +45,25 @@ static void print_snapshot(const struct keel_snapshot *s)
 	}
 }
 
+static void print_move(const struct keel_move *m)
+{
+	out_str("event", "%s", m->left ? "place-left" : "place-move");
+	out_u64("vm", " vm %llu", m->vm);
+	out_str("kind", " %s", keel_place_kind_name(m->kind));
+	if (m->kind == KEEL_PLACE_KIND_VCPU)
+		out_u64("vcpu", " %llu", m->index);
+	out_u64("tid", " thread %llu", m->tid);
+	if (m->left) {
+		out_text(": left alone, somebody else has set its affinity");
+		return;
+	}
+	out_u64("from_node", ": from node %llu", m->from_node);
+	out_u64("to_node", " to node %llu", m->to_node);
+	out_u64("from_site", " (site %llu", m->from_site);
+	out_u64("to_site", " to %llu)", m->to_site);
+	out_real("expected_ns", ", %.1f ns there", m->expected / 10.0);
+}
+
 static void print_event(const struct keel_event *event)
 {
 	char time[48];
@@ -50,6 +72,8 @@ static void print_event(const struct keel_event *event)
 	out_str("time", "%s ", time_text(real_ns(), time, sizeof(time)));
 	if (event->type == KEEL_EVENT_SNAPSHOT)
 		print_snapshot(&event->snapshot);
+	else if (event->type == KEEL_EVENT_MOVE)
+		print_move(&event->move);
 	else
 		print_vm(event);
 	out_text("\n");
@@ -72,7 +96,11 @@ int cmd_monitor(int argc, char **argv)
 	catch_signals();
 	err = keel_events_subscribe(keel);
 	while (!err && !stop_signal) {
-		err = keel_events_next(keel, &event);
+		err = keel_events_next(keel, &event, LOOK_MS);
+		if (err == -EAGAIN) {
+			err = 0;
+			continue;
+		}
 		if (err == -ENOBUFS) {
 			fprintf(stderr, "keel: %s\n", keel_error(keel));
 			err = 0;

@@ -4,6 +4,33 @@
 #include "place.h"
 
 static const struct cmd verbs[] = {
+	{ "start", place_start,
+	  "keel place start [--period MS] [--temper calm|normal|eager]\n"
+	  "                 [--grain site|node] [--samples N]\n"
+	  "    Send the threads of this host's VMs to where their memory is near: each MS\n"
+	  "    milliseconds (1000) it is decided anew.\n" },
+	{ "stop", place_stop,
+	  "keel place stop\n"
+	  "    No more, and all threads have the affinity back that they had.\n" },
+	{ "status", place_status,
+	  "keel place status\n"
+	  "    What it does: sites, VMs, threads, and what each is believed to use.\n" },
+	{ "on", place_on,
+	  "keel place on VM\n"
+	  "    Place this VM, as all are from the start.\n" },
+	{ "off", place_off,
+	  "keel place off VM\n"
+	  "    Leave this VM alone.\n" },
+	{ "advise", place_advise,
+	  "keel place advise VM\n"
+	  "    Decide where it should be, and do nothing.\n" },
+	{ "explain", place_explain_verb,
+	  "keel place explain VM[:VCPU]\n"
+	  "    What each site would be for its vCPUs: the numbers behind the decision.\n" },
+	{ "matrix", place_matrix,
+	  "keel place matrix show|measure|load|forget|save\n"
+	  "    How far the memory of each NUMA node is from the CPUs of each.\n",
+	  .object = true },
 	{ "simulate", place_simulate, place_simulate_help },
 	{ 0 }
 };

@@ -4,8 +4,18 @@
 
 #include <jansson.h>
 
+#include "libkeel.h"
 #include "sim.h"
 
+int place_start(int argc, char **argv);
+int place_stop(int argc, char **argv);
+int place_on(int argc, char **argv);
+int place_off(int argc, char **argv);
+int place_advise(int argc, char **argv);
+int place_status(int argc, char **argv);
+int place_explain_verb(int argc, char **argv);
+int place_error(struct keel *keel, int err);
+int place_matrix(int argc, char **argv);
 int place_simulate(int argc, char **argv);
 extern const char place_simulate_help[];
 
@@ -28,6 +38,7 @@ struct scenario {
 	struct sim sim;
 };
 
+int place_read_latency(json_t *rows, const char *key, u32 n, u32 *latency);
 int scenario_load(struct scenario *s, const char *path);
 int scenario_change(struct scenario *s, u32 period);
 void scenario_free(struct scenario *s);

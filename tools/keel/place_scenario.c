@@ -83,26 +83,32 @@ static int read_node(struct scenario *s, json_t *node, u32 n)
 	return 0;
 }
 
-static int read_latency(struct scenario *s)
+/**
+ * place_read_latency - a latency matrix out of JSON
+ * @rows: @n lists of @n numbers, ns
+ * @key: what it is called in the file
+ * @n: nodes
+ * @latency: (out) @n by @n, tenths of ns
+ */
+int place_read_latency(json_t *rows, const char *key, u32 n, u32 *latency)
 {
-	json_t *rows = json_object_get(s->root, "latency"), *row, *cell;
-	u32 n = s->host.nr_nodes;
+	json_t *row, *cell;
 	size_t i, k;
 	double ns;
 
 	if (json_array_size(rows) != n)
-		return bad("\"latency\" must have a row for each of the %u nodes",
-			   n);
+		return bad("\"%s\" must have a row for each of the %u nodes",
+			   key, n);
 	json_array_foreach(rows, i, row) {
 		if (json_array_size(row) != n)
-			return bad("row %zu of \"latency\" must have a number for each of the %u nodes",
-				   i, n);
+			return bad("row %zu of \"%s\" must have a number for each of the %u nodes",
+				   i, key, n);
 		json_array_foreach(row, k, cell) {
 			ns = json_number_value(cell);
 			if (!(ns >= 0.1 && ns <= PLACE_LATENCY_MAX / 10.0))
-				return bad("\"latency\" from node %zu to node %zu must be from 0.1 to %.0f ns",
-					   i, k, PLACE_LATENCY_MAX / 10.0);
-			s->latency[i * n + k] = ns * 10;
+				return bad("\"%s\" from node %zu to node %zu must be from 0.1 to %.1f ns",
+					   key, i, k, PLACE_LATENCY_MAX / 10.0);
+			latency[i * n + k] = ns * 10 + 0.5;
 		}
 	}
 	return 0;
@@ -128,7 +134,8 @@ static int read_host(struct scenario *s)
 	json_array_foreach(nodes, i, node)
 		if (read_node(s, node, i))
 			return -1;
-	if (read_latency(s) ||
+	if (place_read_latency(json_object_get(s->root, "latency"), "latency",
+			       s->host.nr_nodes, s->latency) ||
 	    read_number(s->root, "the host", "hit", 0.1,
 			PLACE_LATENCY_MAX / 10.0, 12, &hit))
 		return -1;

@@ -78,16 +78,138 @@ struct keel_snapshot {
 	uint64_t arm_ns;
 };
 
+#define KEEL_NODES_MAX	64
+#define KEEL_SOURCES	(KEEL_PLACE_SOURCE_SLIT + 1)
+#define KEEL_OUTLIERS_MAX 16
+
+/* Latencies are in tenths of ns: a row for each node's CPUs, nr by nr. */
+struct keel_matrix {
+	enum keel_place_source source;	/* of what is in use */
+	uint32_t nr;
+	uint32_t node[KEEL_NODES_MAX];
+	uint32_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
+	struct keel_matrix_table {
+		uint32_t source;
+		bool known;
+		bool loaded;
+		uint32_t noise;		/* percent */
+		char why[128];		/* why it cannot be used, or empty */
+		uint32_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
+	} table[KEEL_SOURCES];
+	uint32_t nr_outliers;
+	struct keel_matrix_outlier {
+		uint32_t cpu;
+		uint32_t node;		/* of the memory */
+		uint32_t latency;
+		uint32_t usual;
+	} outlier[KEEL_OUTLIERS_MAX];
+};
+
+#define KEEL_CPUS_LEN	128
+
+/* CPUs that share a last level cache. */
+struct keel_site {
+	uint32_t index;
+	uint32_t node;
+	char cpus[KEEL_CPUS_LEN];
+	uint32_t cores;
+	uint32_t cache_kib;
+	uint32_t foreign;	/* use by others, 1024 a CPU */
+};
+
+struct keel_place {
+	bool running;
+	uint32_t period_ms;
+	enum keel_place_temper temper;
+	enum keel_place_grain grain;
+	uint32_t samples;
+	enum keel_place_source source;
+	uint64_t periods;
+	uint64_t moves;
+	uint64_t left;
+	uint64_t sampled;
+	uint64_t decide_ns;
+	uint64_t observe_ns;
+	uint32_t nr_nodes;
+	uint32_t node[KEEL_NODES_MAX];
+	uint32_t nr_sites;
+	struct keel_site *site;
+};
+
+/* What is 0 or KEEL_AS_USUAL is as usual. */
+#define KEEL_AS_USUAL	UINT32_MAX
+
+struct keel_place_options {
+	uint32_t period_ms;
+	uint32_t temper;
+	uint32_t grain;
+	uint32_t samples;
+};
+
+#define KEEL_NO_SITE	UINT32_MAX
+
+struct keel_thread {
+	enum keel_place_kind kind;
+	uint32_t index;		/* of a vCPU */
+	uint32_t tid;
+	char comm[KEEL_COMM_LEN];
+	enum keel_place_state state;
+	uint32_t util;		/* 1024: a CPU */
+	uint32_t touched[KEEL_NODES_MAX];	/* KiB, as keel_place.node */
+	uint32_t site;		/* KEEL_NO_SITE: not part of a decision */
+	uint32_t plan;
+	uint32_t expected;	/* tenths of ns */
+	uint32_t moves;
+};
+
+struct keel_place_vm {
+	uint32_t id;
+	uint32_t pid;
+	enum keel_place_mode mode;
+	uint32_t shared_kib;
+	uint32_t nr_threads;
+	struct keel_thread *thread;
+	uint32_t nr_reasons;	/* of keel_place_explain() alone */
+	struct keel_reason *reason;
+};
+
+/* What a site would be for a vCPU; latencies in tenths of ns. */
+struct keel_reason {
+	uint32_t site;
+	bool allowed;
+	uint32_t memory;
+	uint32_t miss;		/* of 1024 */
+	uint32_t slowdown;	/* 1024: none */
+	uint32_t expected;
+	int64_t others;		/* 1024 times latency */
+	int64_t move;
+};
+
+struct keel_move {
+	uint32_t vm;
+	enum keel_place_kind kind;
+	uint32_t index;
+	uint32_t tid;
+	uint32_t from_site;
+	uint32_t to_site;
+	uint32_t from_node;
+	uint32_t to_node;
+	uint32_t expected;
+	bool left;
+};
+
 enum keel_event_type {
 	KEEL_EVENT_VM_NEW,
 	KEEL_EVENT_VM_DEL,
 	KEEL_EVENT_SNAPSHOT,
+	KEEL_EVENT_MOVE,
 };
 
 struct keel_event {
 	enum keel_event_type type;
 	struct keel_vm vm;		/* the two VM events */
 	struct keel_snapshot snapshot;	/* KEEL_EVENT_SNAPSHOT */
+	struct keel_move move;		/* KEEL_EVENT_MOVE */
 };
 
 struct keel;
@@ -107,13 +229,34 @@ int keel_snapshot_get(struct keel *keel, uint32_t id,
 int keel_snapshot_list(struct keel *keel, struct keel_snapshot **snapshots);
 int keel_snapshot_abort(struct keel *keel, uint32_t id);
 
+int keel_matrix_get(struct keel *keel, struct keel_matrix *matrix);
+int keel_matrix_measure(struct keel *keel, uint32_t budget_us, bool loaded);
+int keel_matrix_load(struct keel *keel, uint32_t nr, const uint32_t *node,
+		     const uint32_t *latency);
+
+int keel_place_get(struct keel *keel, struct keel_place *place);
+void keel_place_release(struct keel_place *place);
+int keel_place_start(struct keel *keel, const struct keel_place_options *o);
+int keel_place_stop(struct keel *keel);
+int keel_place_mode(struct keel *keel, uint32_t vm, enum keel_place_mode mode);
+int keel_place_vm_get(struct keel *keel, uint32_t id, struct keel_place_vm *vm);
+void keel_place_vm_release(struct keel_place_vm *vm);
+int keel_place_explain(struct keel *keel, uint32_t id, uint32_t vcpu,
+		       struct keel_place_vm *vm);
+
 int keel_events_subscribe(struct keel *keel);
-int keel_events_next(struct keel *keel, struct keel_event *event);
+int keel_events_next(struct keel *keel, struct keel_event *event, int ms);
 
 /* names.c */
 const char *keel_backing_name(enum keel_backing backing);
 const char *keel_snap_state_name(enum keel_snap_state state);
 const char *keel_snap_reason_name(enum keel_snap_reason reason);
+const char *keel_place_kind_name(enum keel_place_kind kind);
+const char *keel_place_state_name(enum keel_place_state state);
+const char *keel_place_mode_name(enum keel_place_mode mode);
+const char *keel_place_temper_name(enum keel_place_temper temper);
+const char *keel_place_grain_name(enum keel_place_grain grain);
+const char *keel_place_source_name(enum keel_place_source source);
 const char *keel_snap_reason_text(enum keel_snap_reason reason);
 
 /* snap.c: one snapshot on /dev/keel; @fd is the open descriptor */

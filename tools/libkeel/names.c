@@ -24,6 +24,77 @@ const char *keel_backing_name(enum keel_backing backing)
 	return name(names, NR(names), backing);
 }
 
+/** keel_place_source_name() - where a table of latencies is from */
+const char *keel_place_source_name(enum keel_place_source source)
+{
+	static const char *const names[] = {
+		[KEEL_PLACE_SOURCE_USER] = "user",
+		[KEEL_PLACE_SOURCE_MEASURED] = "measured",
+		[KEEL_PLACE_SOURCE_HMAT] = "hmat",
+		[KEEL_PLACE_SOURCE_SLIT] = "slit",
+	};
+
+	return name(names, NR(names), source);
+}
+
+/** keel_place_kind_name() - what a thread is to its VM */
+const char *keel_place_kind_name(enum keel_place_kind kind)
+{
+	static const char *const names[] = {
+		[KEEL_PLACE_KIND_VCPU] = "vcpu",
+		[KEEL_PLACE_KIND_HELPER] = "helper",
+	};
+
+	return name(names, NR(names), kind);
+}
+
+/** keel_place_state_name() - whose affinity a thread has */
+const char *keel_place_state_name(enum keel_place_state state)
+{
+	static const char *const names[] = {
+		[KEEL_PLACE_STATE_IDLE] = "idle",
+		[KEEL_PLACE_STATE_PLACED] = "placed",
+		[KEEL_PLACE_STATE_LEFT] = "left",
+	};
+
+	return name(names, NR(names), state);
+}
+
+/** keel_place_mode_name() - is a VM placed? */
+const char *keel_place_mode_name(enum keel_place_mode mode)
+{
+	static const char *const names[] = {
+		[KEEL_PLACE_MODE_ON] = "on",
+		[KEEL_PLACE_MODE_ADVISE] = "advise",
+		[KEEL_PLACE_MODE_OFF] = "off",
+	};
+
+	return name(names, NR(names), mode);
+}
+
+/** keel_place_temper_name() - how much a move must promise */
+const char *keel_place_temper_name(enum keel_place_temper temper)
+{
+	static const char *const names[] = {
+		[KEEL_PLACE_TEMPER_NORMAL] = "normal",
+		[KEEL_PLACE_TEMPER_CALM] = "calm",
+		[KEEL_PLACE_TEMPER_EAGER] = "eager",
+	};
+
+	return name(names, NR(names), temper);
+}
+
+/** keel_place_grain_name() - which CPUs a thread may use */
+const char *keel_place_grain_name(enum keel_place_grain grain)
+{
+	static const char *const names[] = {
+		[KEEL_PLACE_GRAIN_SITE] = "site",
+		[KEEL_PLACE_GRAIN_NODE] = "node",
+	};
+
+	return name(names, NR(names), grain);
+}
+
 /** keel_snap_state_name() - where a snapshot is in its life */
 const char *keel_snap_state_name(enum keel_snap_state state)
 {

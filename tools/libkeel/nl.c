@@ -11,6 +11,7 @@
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +118,17 @@ static int on_valid(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+/* An attribute of a request; @type 0 ends a list of them. */
+struct attr {
+	uint16_t type;
+	uint16_t len;
+	const void *data;
+};
+
+#define ATTR_U32(t, p)	{ .type = (t), .len = sizeof(uint32_t), .data = (p) }
+
 static int request(struct keel *keel, uint8_t cmd, int flags,
-		   const uint32_t *id, struct reply *r)
+		   const struct attr *attr, struct reply *r)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
@@ -130,8 +140,9 @@ static int request(struct keel *keel, uint8_t cmd, int flags,
 					keel->family, 0, flags, cmd,
 					KEEL_GENL_VERSION))
 		goto out;
-	if (id && nla_put_u32(msg, KEEL_A_ID, *id) < 0)
-		goto out;
+	for (; attr && attr->type; attr++)
+		if (nla_put(msg, attr->type, attr->len, attr->data) < 0)
+			goto out;
 	nl_cb_err(cb, NL_CB_CUSTOM, on_error, r);
 	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, r);
 	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, r);
@@ -215,11 +226,12 @@ int keel_host_get(struct keel *keel, struct keel_host *host)
 /** keel_vm_get() - one VM by id; to be given to keel_vm_release() */
 int keel_vm_get(struct keel *keel, uint32_t id, struct keel_vm *vm)
 {
+	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
 	struct reply r = { .parse = keel_parse_vm, .arg = vm };
 	int err;
 
 	memset(vm, 0, sizeof(*vm));
-	err = request(keel, KEEL_CMD_VM_GET, NLM_F_ACK, &id, &r);
+	err = request(keel, KEEL_CMD_VM_GET, NLM_F_ACK, attr, &r);
 	if (err)
 		keel_vm_release(vm);
 	return err;
@@ -283,10 +295,11 @@ int keel_vm_list(struct keel *keel, struct keel_vm **vms)
 int keel_snapshot_get(struct keel *keel, uint32_t id,
 		      struct keel_snapshot *snapshot)
 {
+	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
 	struct reply r = { .parse = keel_parse_snapshot, .arg = snapshot };
 
 	memset(snapshot, 0, sizeof(*snapshot));
-	return request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_ACK, &id, &r);
+	return request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_ACK, attr, &r);
 }
 
 static int snapshot_append(struct nlattr **attrs, void *arg)
@@ -325,9 +338,158 @@ int keel_snapshot_list(struct keel *keel, struct keel_snapshot **snapshots)
 /** keel_snapshot_abort() - abort by id; -EALREADY if it has ended */
 int keel_snapshot_abort(struct keel *keel, uint32_t id)
 {
+	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
 	struct reply r = { 0 };
 
-	return request(keel, KEEL_CMD_SNAPSHOT_ABORT, NLM_F_ACK, &id, &r);
+	return request(keel, KEEL_CMD_SNAPSHOT_ABORT, NLM_F_ACK, attr, &r);
+}
+
+/** keel_matrix_get() - the latency matrix, and what it was chosen from */
+int keel_matrix_get(struct keel *keel, struct keel_matrix *matrix)
+{
+	struct reply r = { .parse = keel_parse_matrix, .arg = matrix };
+
+	memset(matrix, 0, sizeof(*matrix));
+	return request(keel, KEEL_CMD_MATRIX_GET, NLM_F_ACK, NULL, &r);
+}
+
+/**
+ * keel_matrix_measure() - measure the host's latencies
+ * @keel: the connection
+ * @budget_us: time for each pair of nodes in microseconds; 0 for the usual
+ * @loaded: have other CPUs use the memory meanwhile
+ *
+ * Returns when that is done: some tens of milliseconds for each pair of nodes.
+ * Return: 0; -EINTR on a signal.
+ */
+int keel_matrix_measure(struct keel *keel, uint32_t budget_us, bool loaded)
+{
+	struct attr attr[3] = { { 0 } }, *a = attr;
+	struct reply r = { 0 };
+
+	if (budget_us)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_BUDGET_US, &budget_us);
+	if (loaded)
+		*a++ = (struct attr){ .type = KEEL_A_LOADED };
+	return request(keel, KEEL_CMD_MATRIX_MEASURE, NLM_F_ACK, attr, &r);
+}
+
+/**
+ * keel_matrix_load() - use this matrix rather than any other
+ * @keel: the connection
+ * @nr: nodes, at most KEEL_NODES_MAX; 0: no more
+ * @node: their ids
+ * @latency: @nr by @nr, tenths of ns
+ */
+int keel_matrix_load(struct keel *keel, uint32_t nr, const uint32_t *node,
+		     const uint32_t *latency)
+{
+	const struct attr attr[] = {
+		{ KEEL_A_NODES, nr * sizeof(*node), node },
+		{ KEEL_A_LATENCY, nr * nr * sizeof(*latency), latency },
+		{ 0 }
+	};
+	struct reply r = { 0 };
+
+	return request(keel, KEEL_CMD_MATRIX_LOAD, NLM_F_ACK, nr ? attr : NULL,
+		       &r);
+}
+
+/** keel_place_get() - how placement is done; for keel_place_release() */
+int keel_place_get(struct keel *keel, struct keel_place *place)
+{
+	struct reply r = { .parse = keel_parse_place, .arg = place };
+	int err;
+
+	memset(place, 0, sizeof(*place));
+	err = request(keel, KEEL_CMD_PLACE_GET, NLM_F_ACK, NULL, &r);
+	if (err)
+		keel_place_release(place);
+	return err;
+}
+
+/** keel_place_release() - free what keel_place_get() gave */
+void keel_place_release(struct keel_place *place)
+{
+	free(place->site);
+	memset(place, 0, sizeof(*place));
+}
+
+/** keel_place_start() - begin to place, or go on in another way */
+int keel_place_start(struct keel *keel, const struct keel_place_options *o)
+{
+	struct attr attr[5] = { { 0 } }, *a = attr;
+	struct reply r = { 0 };
+
+	if (o->period_ms)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_PERIOD_MS, &o->period_ms);
+	if (o->temper != KEEL_AS_USUAL)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_TEMPER, &o->temper);
+	if (o->grain != KEEL_AS_USUAL)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_GRAIN, &o->grain);
+	if (o->samples)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_SAMPLES, &o->samples);
+	return request(keel, KEEL_CMD_PLACE_START, NLM_F_ACK, attr, &r);
+}
+
+/** keel_place_stop() - place no more; -EALREADY if nothing was placed */
+int keel_place_stop(struct keel *keel)
+{
+	struct reply r = { 0 };
+
+	return request(keel, KEEL_CMD_PLACE_STOP, NLM_F_ACK, NULL, &r);
+}
+
+/** keel_place_mode() - is a VM to be placed? */
+int keel_place_mode(struct keel *keel, uint32_t vm, enum keel_place_mode mode)
+{
+	uint32_t m = mode;
+	const struct attr attr[] = {
+		ATTR_U32(KEEL_A_ID, &vm), ATTR_U32(KEEL_A_MODE, &m), { 0 }
+	};
+	struct reply r = { 0 };
+
+	return request(keel, KEEL_CMD_PLACE_MODE, NLM_F_ACK, attr, &r);
+}
+
+static int place_vm_request(struct keel *keel, uint8_t cmd,
+			    const struct attr *attr, struct keel_place_vm *vm)
+{
+	struct reply r = { .parse = keel_parse_place_vm, .arg = vm };
+	int err;
+
+	memset(vm, 0, sizeof(*vm));
+	err = request(keel, cmd, NLM_F_ACK, attr, &r);
+	if (err)
+		keel_place_vm_release(vm);
+	return err;
+}
+
+/** keel_place_vm_get() - a VM's threads; for keel_place_vm_release() */
+int keel_place_vm_get(struct keel *keel, uint32_t id, struct keel_place_vm *vm)
+{
+	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
+
+	return place_vm_request(keel, KEEL_CMD_PLACE_VM_GET, attr, vm);
+}
+
+/** keel_place_explain() - what each site would be for a vCPU: @vm->reason */
+int keel_place_explain(struct keel *keel, uint32_t id, uint32_t vcpu,
+		       struct keel_place_vm *vm)
+{
+	const struct attr attr[] = {
+		ATTR_U32(KEEL_A_ID, &id), ATTR_U32(KEEL_A_VCPU, &vcpu), { 0 }
+	};
+
+	return place_vm_request(keel, KEEL_CMD_PLACE_EXPLAIN, attr, vm);
+}
+
+/** keel_place_vm_release() - free what the two before it gave */
+void keel_place_vm_release(struct keel_place_vm *vm)
+{
+	free(vm->thread);
+	free(vm->reason);
+	memset(vm, 0, sizeof(*vm));
 }
 
 /** keel_events_subscribe() - make this connection one that hears events */
@@ -377,6 +539,10 @@ static int on_event(struct nl_msg *msg, void *arg)
 		event->type = KEEL_EVENT_SNAPSHOT;
 		slot->err = keel_parse_snapshot(attrs, &event->snapshot);
 		break;
+	case KEEL_CMD_PLACE_MOVE_NTF:
+		event->type = KEEL_EVENT_MOVE;
+		slot->err = keel_parse_move(attrs, &event->move);
+		break;
 	default:
 		break;
 	}
@@ -395,11 +561,15 @@ static int any_sequence(struct nl_msg *msg, void *arg)
  * keel_events_next() - wait for an event
  * @keel: a subscribed connection
  * @event: (out) @event->vm is to be given to keel_vm_release()
+ * @ms: for so long
  *
- * Return: 0; -EINTR on a signal; -ENOBUFS if events were lost.
+ * Return: 0; -EAGAIN if none came; -EINTR on a signal; -ENOBUFS if events were
+ * lost.
  */
-int keel_events_next(struct keel *keel, struct keel_event *event)
+int keel_events_next(struct keel *keel, struct keel_event *event, int ms)
 {
+	struct pollfd p = { .fd = nl_socket_get_fd(keel->sock),
+			    .events = POLLIN };
 	struct event_slot slot = { .event = event, .err = -EAGAIN };
 	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
 	int err = 0;
@@ -407,6 +577,12 @@ int keel_events_next(struct keel *keel, struct keel_event *event)
 	memset(event, 0, sizeof(*event));
 	if (!cb)
 		return fail(keel, -ENOMEM, NULL);
+	/* The library goes on receiving after a signal. */
+	err = poll(&p, 1, ms);
+	if (err <= 0) {
+		nl_cb_put(cb);
+		return fail(keel, err ? -errno : -EAGAIN, NULL);
+	}
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, &slot);
 	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, any_sequence, NULL);
 	while (slot.err == -EAGAIN) {

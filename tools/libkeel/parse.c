@@ -178,3 +178,255 @@ int keel_parse_snapshot(struct nlattr **attrs, void *arg)
 	return take(attrs[KEEL_A_SNAPSHOT], tb, KEEL_A_SNAPSHOT_MAX, fields,
 		    arg);
 }
+
+/* @nr words of @nla, exactly. */
+static int take_words(struct nlattr *nla, uint32_t *to, uint32_t nr)
+{
+	if (!nla || nla_len(nla) != (int)(nr * sizeof(*to)))
+		return -EBADMSG;
+	memcpy(to, nla_data(nla), nr * sizeof(*to));
+	return 0;
+}
+
+static int parse_table(struct nlattr *nest, struct keel_matrix *m)
+{
+	static const struct field fields[KEEL_A_TABLE_MAX + 1] = {
+		[KEEL_A_TABLE_SOURCE] = U32(keel_matrix_table, source),
+		[KEEL_A_TABLE_NOISE] = U32(keel_matrix_table, noise),
+		[KEEL_A_TABLE_WHY] = {
+			NLA_STRING, sizeof(((struct keel_matrix_table *)0)->why),
+			offsetof(struct keel_matrix_table, why) },
+	};
+	struct nlattr *tb[KEEL_A_TABLE_MAX + 1];
+	struct keel_matrix_table *t;
+	uint32_t source;
+
+	if (nla_parse_nested(tb, KEEL_A_TABLE_MAX, nest, NULL) < 0 ||
+	    !tb[KEEL_A_TABLE_SOURCE])
+		return -EBADMSG;
+	source = nla_get_u32(tb[KEEL_A_TABLE_SOURCE]);
+	if (source >= KEEL_SOURCES)
+		return -EBADMSG;
+	t = &m->table[source];
+	t->known = true;
+	t->loaded = tb[KEEL_A_TABLE_LOADED];
+	return take(nest, tb, KEEL_A_TABLE_MAX, fields, t) ?:
+	       take_words(tb[KEEL_A_TABLE_LATENCY], t->latency, m->nr * m->nr);
+}
+
+static int parse_outlier(struct nlattr *nest, struct keel_matrix *m)
+{
+	static const struct field fields[KEEL_A_OUTLIER_MAX + 1] = {
+		[KEEL_A_OUTLIER_CPU] = U32(keel_matrix_outlier, cpu),
+		[KEEL_A_OUTLIER_NODE] = U32(keel_matrix_outlier, node),
+		[KEEL_A_OUTLIER_LATENCY] = U32(keel_matrix_outlier, latency),
+		[KEEL_A_OUTLIER_USUAL] = U32(keel_matrix_outlier, usual),
+	};
+	struct nlattr *tb[KEEL_A_OUTLIER_MAX + 1];
+
+	if (m->nr_outliers == KEEL_OUTLIERS_MAX)
+		return -EBADMSG;
+	return take(nest, tb, KEEL_A_OUTLIER_MAX, fields,
+		    &m->outlier[m->nr_outliers++]);
+}
+
+int keel_parse_matrix(struct nlattr **attrs, void *arg)
+{
+	static const struct field fields[KEEL_A_MATRIX_MAX + 1] = {
+		[KEEL_A_MATRIX_SOURCE] = U32(keel_matrix, source),
+	};
+	struct nlattr *tb[KEEL_A_MATRIX_MAX + 1], *nla;
+	struct keel_matrix *m = arg;
+	int err, rem;
+
+	if (!attrs[KEEL_A_MATRIX])
+		return -EBADMSG;
+	err = take(attrs[KEEL_A_MATRIX], tb, KEEL_A_MATRIX_MAX, fields, m);
+	if (err || !tb[KEEL_A_MATRIX_NODES])
+		return -EBADMSG;
+	m->nr = nla_len(tb[KEEL_A_MATRIX_NODES]) / sizeof(uint32_t);
+	if (!m->nr || m->nr > KEEL_NODES_MAX || m->source >= KEEL_SOURCES)
+		return -EBADMSG;
+	err = take_words(tb[KEEL_A_MATRIX_NODES], m->node, m->nr) ?:
+	      take_words(tb[KEEL_A_MATRIX_LATENCY], m->latency, m->nr * m->nr);
+	nla_for_each_nested(nla, attrs[KEEL_A_MATRIX], rem) {
+		if (err)
+			break;
+		if (nla_type(nla) == KEEL_A_MATRIX_TABLE)
+			err = parse_table(nla, m);
+		else if (nla_type(nla) == KEEL_A_MATRIX_OUTLIER)
+			err = parse_outlier(nla, m);
+	}
+	return err;
+}
+
+/* One more element of an array; zero. */
+static void *grow(void *array, uint32_t *nr, size_t size)
+{
+	char **v = array, *p = realloc(*v, (*nr + 1) * size);
+
+	if (!p)
+		return NULL;
+	*v = p;
+	p += (*nr)++ * size;
+	memset(p, 0, size);
+	return p;
+}
+
+static int parse_site(struct nlattr *nest, struct keel_place *place)
+{
+	static const struct field fields[KEEL_A_SITE_MAX + 1] = {
+		[KEEL_A_SITE_INDEX] = U32(keel_site, index),
+		[KEEL_A_SITE_NODE] = U32(keel_site, node),
+		[KEEL_A_SITE_CPUS] = { NLA_STRING, KEEL_CPUS_LEN,
+				       offsetof(struct keel_site, cpus) },
+		[KEEL_A_SITE_CORES] = U32(keel_site, cores),
+		[KEEL_A_SITE_CACHE_KIB] = U32(keel_site, cache_kib),
+		[KEEL_A_SITE_FOREIGN] = U32(keel_site, foreign),
+	};
+	struct nlattr *tb[KEEL_A_SITE_MAX + 1];
+	struct keel_site *s = grow(&place->site, &place->nr_sites, sizeof(*s));
+
+	return s ? take(nest, tb, KEEL_A_SITE_MAX, fields, s) : -ENOMEM;
+}
+
+int keel_parse_place(struct nlattr **attrs, void *arg)
+{
+	static const struct field fields[KEEL_A_PLACE_MAX + 1] = {
+		[KEEL_A_PLACE_PERIOD_MS] = U32(keel_place, period_ms),
+		[KEEL_A_PLACE_TEMPER] = U32(keel_place, temper),
+		[KEEL_A_PLACE_GRAIN] = U32(keel_place, grain),
+		[KEEL_A_PLACE_SAMPLES] = U32(keel_place, samples),
+		[KEEL_A_PLACE_SOURCE] = U32(keel_place, source),
+		[KEEL_A_PLACE_PERIODS] = U64(keel_place, periods),
+		[KEEL_A_PLACE_MOVES] = U64(keel_place, moves),
+		[KEEL_A_PLACE_LEFT] = U64(keel_place, left),
+		[KEEL_A_PLACE_SAMPLED] = U64(keel_place, sampled),
+		[KEEL_A_PLACE_DECIDE_NS] = U64(keel_place, decide_ns),
+		[KEEL_A_PLACE_OBSERVE_NS] = U64(keel_place, observe_ns),
+	};
+	struct nlattr *tb[KEEL_A_PLACE_MAX + 1], *nla;
+	struct keel_place *place = arg;
+	int err, rem;
+
+	if (!attrs[KEEL_A_PLACE])
+		return -EBADMSG;
+	err = take(attrs[KEEL_A_PLACE], tb, KEEL_A_PLACE_MAX, fields, place);
+	if (err)
+		return err;
+	place->running = tb[KEEL_A_PLACE_RUNNING];
+	if (tb[KEEL_A_PLACE_NODES]) {
+		place->nr_nodes = nla_len(tb[KEEL_A_PLACE_NODES]) /
+				  sizeof(uint32_t);
+		if (place->nr_nodes > KEEL_NODES_MAX)
+			return -EBADMSG;
+		err = take_words(tb[KEEL_A_PLACE_NODES], place->node,
+				 place->nr_nodes);
+	}
+	nla_for_each_nested(nla, attrs[KEEL_A_PLACE], rem)
+		if (!err && nla_type(nla) == KEEL_A_PLACE_SITE)
+			err = parse_site(nla, place);
+	return err;
+}
+
+static int parse_thread(struct nlattr *nest, struct keel_place_vm *vm)
+{
+	static const struct field fields[KEEL_A_THREAD_MAX + 1] = {
+		[KEEL_A_THREAD_KIND] = U32(keel_thread, kind),
+		[KEEL_A_THREAD_INDEX] = U32(keel_thread, index),
+		[KEEL_A_THREAD_TID] = U32(keel_thread, tid),
+		[KEEL_A_THREAD_COMM] = { NLA_STRING, KEEL_COMM_LEN,
+					 offsetof(struct keel_thread, comm) },
+		[KEEL_A_THREAD_STATE] = U32(keel_thread, state),
+		[KEEL_A_THREAD_UTIL] = U32(keel_thread, util),
+		[KEEL_A_THREAD_SITE] = U32(keel_thread, site),
+		[KEEL_A_THREAD_PLAN] = U32(keel_thread, plan),
+		[KEEL_A_THREAD_EXPECTED] = U32(keel_thread, expected),
+		[KEEL_A_THREAD_MOVES] = U32(keel_thread, moves),
+	};
+	struct nlattr *tb[KEEL_A_THREAD_MAX + 1], *touched;
+	struct keel_thread *t = grow(&vm->thread, &vm->nr_threads, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	t->site = KEEL_NO_SITE;
+	t->plan = KEEL_NO_SITE;
+	err = take(nest, tb, KEEL_A_THREAD_MAX, fields, t);
+	touched = err ? NULL : tb[KEEL_A_THREAD_TOUCHED];
+	if (touched && nla_len(touched) <= (int)sizeof(t->touched))
+		memcpy(t->touched, nla_data(touched), nla_len(touched));
+	return err;
+}
+
+static int parse_reason(struct nlattr *nest, struct keel_place_vm *vm)
+{
+	static const struct field fields[KEEL_A_REASON_MAX + 1] = {
+		[KEEL_A_REASON_SITE] = U32(keel_reason, site),
+		[KEEL_A_REASON_MEMORY] = U32(keel_reason, memory),
+		[KEEL_A_REASON_MISS] = U32(keel_reason, miss),
+		[KEEL_A_REASON_SLOWDOWN] = U32(keel_reason, slowdown),
+		[KEEL_A_REASON_EXPECTED] = U32(keel_reason, expected),
+		[KEEL_A_REASON_OTHERS] = U64(keel_reason, others),
+		[KEEL_A_REASON_MOVE] = U64(keel_reason, move),
+	};
+	struct nlattr *tb[KEEL_A_REASON_MAX + 1];
+	struct keel_reason *r = grow(&vm->reason, &vm->nr_reasons, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	err = take(nest, tb, KEEL_A_REASON_MAX, fields, r);
+	r->allowed = !err && tb[KEEL_A_REASON_ALLOWED];
+	return err;
+}
+
+int keel_parse_place_vm(struct nlattr **attrs, void *arg)
+{
+	static const struct field fields[KEEL_A_PLACE_VM_MAX + 1] = {
+		[KEEL_A_PLACE_VM_ID] = U32(keel_place_vm, id),
+		[KEEL_A_PLACE_VM_PID] = U32(keel_place_vm, pid),
+		[KEEL_A_PLACE_VM_MODE] = U32(keel_place_vm, mode),
+		[KEEL_A_PLACE_VM_SHARED_KIB] = U32(keel_place_vm, shared_kib),
+	};
+	struct nlattr *tb[KEEL_A_PLACE_VM_MAX + 1], *nla;
+	struct keel_place_vm *vm = arg;
+	int err, rem;
+
+	if (!attrs[KEEL_A_PLACE_VM])
+		return -EBADMSG;
+	err = take(attrs[KEEL_A_PLACE_VM], tb, KEEL_A_PLACE_VM_MAX, fields, vm);
+	nla_for_each_nested(nla, attrs[KEEL_A_PLACE_VM], rem) {
+		if (err)
+			break;
+		if (nla_type(nla) == KEEL_A_PLACE_VM_THREAD)
+			err = parse_thread(nla, vm);
+		else if (nla_type(nla) == KEEL_A_PLACE_VM_REASON)
+			err = parse_reason(nla, vm);
+	}
+	return err;
+}
+
+int keel_parse_move(struct nlattr **attrs, void *arg)
+{
+	static const struct field fields[KEEL_A_MOVE_MAX + 1] = {
+		[KEEL_A_MOVE_VM] = U32(keel_move, vm),
+		[KEEL_A_MOVE_KIND] = U32(keel_move, kind),
+		[KEEL_A_MOVE_INDEX] = U32(keel_move, index),
+		[KEEL_A_MOVE_TID] = U32(keel_move, tid),
+		[KEEL_A_MOVE_FROM_SITE] = U32(keel_move, from_site),
+		[KEEL_A_MOVE_TO_SITE] = U32(keel_move, to_site),
+		[KEEL_A_MOVE_FROM_NODE] = U32(keel_move, from_node),
+		[KEEL_A_MOVE_TO_NODE] = U32(keel_move, to_node),
+		[KEEL_A_MOVE_EXPECTED] = U32(keel_move, expected),
+	};
+	struct nlattr *tb[KEEL_A_MOVE_MAX + 1];
+	struct keel_move *move = arg;
+	int err;
+
+	if (!attrs[KEEL_A_MOVE])
+		return -EBADMSG;
+	err = take(attrs[KEEL_A_MOVE], tb, KEEL_A_MOVE_MAX, fields, move);
+	move->left = !err && tb[KEEL_A_MOVE_LEFT];
+	return err;
+}

@@ -56,6 +56,71 @@ enum keel_snap_reason {
 	KEEL_REASON_POISON,
 };
 
+/**
+ * enum keel_place_source - Where a table of latencies is from; the first that
+ *   can be used is.
+ * @KEEL_PLACE_SOURCE_USER: loaded by the user
+ * @KEEL_PLACE_SOURCE_MEASURED: by a pointer chase
+ * @KEEL_PLACE_SOURCE_HMAT: the firmware's table of latencies
+ * @KEEL_PLACE_SOURCE_SLIT: the firmware's table of distances, 10 taken for 80
+ *   ns
+ */
+enum keel_place_source {
+	KEEL_PLACE_SOURCE_USER,
+	KEEL_PLACE_SOURCE_MEASURED,
+	KEEL_PLACE_SOURCE_HMAT,
+	KEEL_PLACE_SOURCE_SLIT,
+};
+
+/**
+ * enum keel_place_kind - What a thread is to its VM. helper: one of the VMM's
+ *   that works for the guest all the time.
+ */
+enum keel_place_kind {
+	KEEL_PLACE_KIND_VCPU,
+	KEEL_PLACE_KIND_HELPER,
+};
+
+/**
+ * enum keel_place_state - Whose affinity a thread has. idle: its own. placed:
+ *   ours. left: that of somebody who changed ours.
+ */
+enum keel_place_state {
+	KEEL_PLACE_STATE_IDLE,
+	KEEL_PLACE_STATE_PLACED,
+	KEEL_PLACE_STATE_LEFT,
+};
+
+/**
+ * enum keel_place_mode - Is a VM to be placed? on: yes. advise: it is decided
+ *   where it should be, and not done. off: it is not looked at.
+ */
+enum keel_place_mode {
+	KEEL_PLACE_MODE_ON,
+	KEEL_PLACE_MODE_ADVISE,
+	KEEL_PLACE_MODE_OFF,
+};
+
+/**
+ * enum keel_place_temper - How much a move must promise. normal: 3 % of what
+ *   the thread costs soon after it has changed, four times as much else. calm:
+ *   four times that. eager: a quarter of it.
+ */
+enum keel_place_temper {
+	KEEL_PLACE_TEMPER_NORMAL,
+	KEEL_PLACE_TEMPER_CALM,
+	KEEL_PLACE_TEMPER_EAGER,
+};
+
+/**
+ * enum keel_place_grain - Which CPUs a thread may use. site: those that share
+ *   a last level cache with the best. node: those of its NUMA node.
+ */
+enum keel_place_grain {
+	KEEL_PLACE_GRAIN_SITE,
+	KEEL_PLACE_GRAIN_NODE,
+};
+
 enum {
 	KEEL_A_HOST_VERSION = 1,
 	KEEL_A_HOST_VMS,
@@ -130,11 +195,148 @@ enum {
 	KEEL_A_SNAPSHOT_MAX = (__KEEL_A_SNAPSHOT_MAX - 1)
 };
 
+enum {
+	KEEL_A_TABLE_SOURCE = 1,
+	KEEL_A_TABLE_WHY,
+	KEEL_A_TABLE_LATENCY,
+	KEEL_A_TABLE_NOISE,
+	KEEL_A_TABLE_LOADED,
+
+	__KEEL_A_TABLE_MAX,
+	KEEL_A_TABLE_MAX = (__KEEL_A_TABLE_MAX - 1)
+};
+
+enum {
+	KEEL_A_OUTLIER_CPU = 1,
+	KEEL_A_OUTLIER_NODE,
+	KEEL_A_OUTLIER_LATENCY,
+	KEEL_A_OUTLIER_USUAL,
+
+	__KEEL_A_OUTLIER_MAX,
+	KEEL_A_OUTLIER_MAX = (__KEEL_A_OUTLIER_MAX - 1)
+};
+
+enum {
+	KEEL_A_MATRIX_SOURCE = 1,
+	KEEL_A_MATRIX_NODES,
+	KEEL_A_MATRIX_LATENCY,
+	KEEL_A_MATRIX_TABLE,
+	KEEL_A_MATRIX_OUTLIER,
+
+	__KEEL_A_MATRIX_MAX,
+	KEEL_A_MATRIX_MAX = (__KEEL_A_MATRIX_MAX - 1)
+};
+
+enum {
+	KEEL_A_SITE_INDEX = 1,
+	KEEL_A_SITE_NODE,
+	KEEL_A_SITE_CPUS,
+	KEEL_A_SITE_CORES,
+	KEEL_A_SITE_CACHE_KIB,
+	KEEL_A_SITE_FOREIGN,
+
+	__KEEL_A_SITE_MAX,
+	KEEL_A_SITE_MAX = (__KEEL_A_SITE_MAX - 1)
+};
+
+enum {
+	KEEL_A_PLACE_RUNNING = 1,
+	KEEL_A_PLACE_PERIOD_MS,
+	KEEL_A_PLACE_TEMPER,
+	KEEL_A_PLACE_GRAIN,
+	KEEL_A_PLACE_SAMPLES,
+	KEEL_A_PLACE_SOURCE,
+	KEEL_A_PLACE_PERIODS,
+	KEEL_A_PLACE_MOVES,
+	KEEL_A_PLACE_LEFT,
+	KEEL_A_PLACE_SAMPLED,
+	KEEL_A_PLACE_DECIDE_NS,
+	KEEL_A_PLACE_OBSERVE_NS,
+	KEEL_A_PLACE_NODES,
+	KEEL_A_PLACE_SITE,
+
+	__KEEL_A_PLACE_MAX,
+	KEEL_A_PLACE_MAX = (__KEEL_A_PLACE_MAX - 1)
+};
+
+enum {
+	KEEL_A_THREAD_KIND = 1,
+	KEEL_A_THREAD_INDEX,
+	KEEL_A_THREAD_TID,
+	KEEL_A_THREAD_COMM,
+	KEEL_A_THREAD_STATE,
+	KEEL_A_THREAD_UTIL,
+	KEEL_A_THREAD_TOUCHED,
+	KEEL_A_THREAD_SITE,
+	KEEL_A_THREAD_PLAN,
+	KEEL_A_THREAD_EXPECTED,
+	KEEL_A_THREAD_MOVES,
+
+	__KEEL_A_THREAD_MAX,
+	KEEL_A_THREAD_MAX = (__KEEL_A_THREAD_MAX - 1)
+};
+
+enum {
+	KEEL_A_PLACE_VM_ID = 1,
+	KEEL_A_PLACE_VM_PID,
+	KEEL_A_PLACE_VM_MODE,
+	KEEL_A_PLACE_VM_SHARED_KIB,
+	KEEL_A_PLACE_VM_THREAD,
+	KEEL_A_PLACE_VM_REASON,
+
+	__KEEL_A_PLACE_VM_MAX,
+	KEEL_A_PLACE_VM_MAX = (__KEEL_A_PLACE_VM_MAX - 1)
+};
+
+enum {
+	KEEL_A_REASON_SITE = 1,
+	KEEL_A_REASON_ALLOWED,
+	KEEL_A_REASON_MEMORY,
+	KEEL_A_REASON_MISS,
+	KEEL_A_REASON_SLOWDOWN,
+	KEEL_A_REASON_EXPECTED,
+	KEEL_A_REASON_OTHERS,
+	KEEL_A_REASON_MOVE,
+
+	__KEEL_A_REASON_MAX,
+	KEEL_A_REASON_MAX = (__KEEL_A_REASON_MAX - 1)
+};
+
+enum {
+	KEEL_A_MOVE_VM = 1,
+	KEEL_A_MOVE_KIND,
+	KEEL_A_MOVE_INDEX,
+	KEEL_A_MOVE_TID,
+	KEEL_A_MOVE_FROM_SITE,
+	KEEL_A_MOVE_TO_SITE,
+	KEEL_A_MOVE_FROM_NODE,
+	KEEL_A_MOVE_TO_NODE,
+	KEEL_A_MOVE_EXPECTED,
+	KEEL_A_MOVE_LEFT,
+
+	__KEEL_A_MOVE_MAX,
+	KEEL_A_MOVE_MAX = (__KEEL_A_MOVE_MAX - 1)
+};
+
 enum keel_attr {
 	KEEL_A_ID = 1,
 	KEEL_A_HOST,
 	KEEL_A_VM,
 	KEEL_A_SNAPSHOT,
+	KEEL_A_MATRIX,
+	KEEL_A_NODES,
+	KEEL_A_LATENCY,
+	KEEL_A_LOADED,
+	KEEL_A_BUDGET_US,
+	KEEL_A_PLACE,
+	KEEL_A_PLACE_VM,
+	KEEL_A_MOVE,
+	KEEL_A_PERIOD_MS,
+	KEEL_A_TEMPER,
+	KEEL_A_GRAIN,
+	KEEL_A_SAMPLES,
+	KEEL_A_MODE,
+	KEEL_A_VCPU,
 
 	__KEEL_A_MAX,
 	KEEL_A_MAX = (__KEEL_A_MAX - 1)
@@ -148,6 +350,16 @@ enum {
 	KEEL_CMD_SNAPSHOT_GET,
 	KEEL_CMD_SNAPSHOT_ABORT,
 	KEEL_CMD_SNAPSHOT_NTF,
+	KEEL_CMD_MATRIX_GET,
+	KEEL_CMD_MATRIX_MEASURE,
+	KEEL_CMD_MATRIX_LOAD,
+	KEEL_CMD_PLACE_GET,
+	KEEL_CMD_PLACE_START,
+	KEEL_CMD_PLACE_STOP,
+	KEEL_CMD_PLACE_MODE,
+	KEEL_CMD_PLACE_VM_GET,
+	KEEL_CMD_PLACE_EXPLAIN,
+	KEEL_CMD_PLACE_MOVE_NTF,
 
 	__KEEL_CMD_MAX,
 	KEEL_CMD_MAX = (__KEEL_CMD_MAX - 1)

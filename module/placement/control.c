@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Placement at work: start, stop, and what is done in each period. control.h has
+ * the idea.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/kernel_stat.h>
+#include <linux/kvm_host.h>
+#include <linux/slab.h>
+
+#include "core/keel.h"
+#include "core/trace.h"
+#include "core/vm.h"
+#include "placement/control.h"
+#include "placement/decision.h"
+#include "compat/compat.h"
+
+struct keel_place keel_place = {
+	.lock = __MUTEX_INITIALIZER(keel_place.lock),
+	.vms = LIST_HEAD_INIT(keel_place.vms),
+};
+
+static enum cpuhp_state keel_place_hp;
+
+static void keel_place_vm_destroy(struct keel_place_vm *pv)
+{
+	struct keel_thread *t, *next;
+	struct file *file;
+	struct kvm *kvm;
+
+	keel_threads_free_heirs(pv);
+	list_for_each_entry_safe(t, next, &pv->threads, node)
+		keel_thread_destroy(t);
+	file = keel_vm_open(pv->vm, &kvm);
+	if (file) {
+		keel_observe_end(kvm);
+		fput(file);
+	}
+	list_del(&pv->node);
+	keel_vm_put(pv->vm);
+	kfree(pv->common);
+	kfree(pv);
+}
+
+/* The VM's entry, made if there is none. @vm is of the registry, with a reference. */
+static struct keel_place_vm *keel_place_vm_get(struct keel_vm *vm)
+{
+	struct keel_place_vm *pv;
+
+	lockdep_assert_held(&keel_place.lock);
+	list_for_each_entry(pv, &keel_place.vms, node) {
+		if (pv->vm == vm) {
+			keel_vm_put(vm);
+			return pv;
+		}
+	}
+	pv = kzalloc(sizeof(*pv), GFP_KERNEL);
+	if (pv)
+		pv->common = kcalloc(nr_node_ids, sizeof(u32), GFP_KERNEL);
+	if (!pv || !pv->common) {
+		kfree(pv);
+		keel_vm_put(vm);
+		return NULL;
+	}
+	pv->vm = vm;
+	INIT_LIST_HEAD(&pv->threads);
+	list_add_tail(&pv->node, &keel_place.vms);
+	return pv;
+}
+
+/* Look at one VM: its threads, and what they touch. */
+static void keel_place_look_at(struct keel_place_vm *pv)
+{
+	struct kvm *kvm;
+	struct file *file = keel_vm_open(pv->vm, &kvm);
+
+	if (!file)
+		return;
+	pv->seen = true;
+	keel_threads_look(pv, kvm);
+	if (pv->mode != KEEL_PLACE_MODE_OFF)
+		keel_observe_vm(pv, kvm, keel_place.options.samples);
+	fput(file);
+}
+
+static void keel_place_look(void)
+{
+	struct keel_place_vm *pv, *next;
+	struct keel_vm *vm;
+	u64 begin = ktime_get_ns();
+	u32 id = 0;
+
+	keel_place.look_ns = max(begin - keel_place.looked_ns, 1000ULL);
+	keel_place.looked_ns = begin;
+	list_for_each_entry(pv, &keel_place.vms, node)
+		pv->seen = false;
+	while ((vm = keel_vm_next(id))) {
+		id = vm->id;
+		pv = keel_place_vm_get(vm);
+		if (pv)
+			keel_place_look_at(pv);
+	}
+	list_for_each_entry_safe(pv, next, &keel_place.vms, node)
+		if (!pv->seen)
+			keel_place_vm_destroy(pv);
+	keel_place.counts.observe_ns = ktime_get_ns() - begin;
+}
+
+/* CPUs came or went: ask them anew. */
+static int keel_place_refresh(void)
+{
+	struct keel_topology *t;
+
+	if (keel_place.topology && !keel_place.topology_stale)
+		return 0;
+	t = keel_topology_create();
+	if (IS_ERR(t))
+		return PTR_ERR(t);
+	keel_topology_destroy(keel_place.topology);
+	keel_place.topology = t;
+	keel_place.topology_stale = false;
+	return 0;
+}
+
+/*
+ * The CPUs of a site that a thread may use, by the grain. Return: false if there
+ * is none any more.
+ */
+static bool keel_place_mask(const struct keel_thread *t, u32 site,
+			    struct cpumask *mask)
+{
+	const struct keel_topology *topo = keel_place.topology;
+	u32 node = topo->site[site].node;
+
+	if (keel_place.options.grain == KEEL_PLACE_GRAIN_NODE)
+		cpumask_and(mask, cpumask_of_node(topo->node[node]),
+			    t->former);
+	else
+		cpumask_and(mask, topo->cpus[site], t->former);
+	return cpumask_intersects(mask, cpu_online_mask);
+}
+
+/*
+ * Send a thread to a site. That its affinity is still ours was seen a moment ago;
+ * who sets it at this moment may find ours in the place of his.
+ */
+static void keel_place_apply(struct keel_thread *t, u32 site,
+			     struct cpumask *mask, bool moves)
+{
+	if (t->state == KEEL_PLACE_STATE_IDLE)
+		cpumask_copy(t->former, &t->task->cpus_mask);
+	if (!keel_place_mask(t, site, mask))
+		return;
+	if (t->state == KEEL_PLACE_STATE_PLACED && cpumask_equal(mask, t->ours))
+		return;
+	if (set_cpus_allowed_ptr(t->task, mask))
+		return;
+	cpumask_copy(t->ours, mask);
+	t->state = KEEL_PLACE_STATE_PLACED;
+	if (!moves)
+		return;
+	t->moves++;
+	keel_place.counts.moves++;
+	track_moved(&t->track, &track_defaults);
+	keel_place_announce(t);
+}
+
+static void keel_place_apply_all(void)
+{
+	const struct keel_decision *d = &keel_place.last;
+	cpumask_var_t mask;
+	u32 i;
+
+	if (!alloc_cpumask_var(&mask, GFP_KERNEL))
+		return;
+	for (i = 0; i < d->load.nr_tasks; i++)
+		if (keel_decision_may_place(d->thread[i]))
+			keel_place_apply(d->thread[i], d->plan[i], mask,
+					 d->plan[i] != d->from[i]);
+	free_cpumask_var(mask);
+}
+
+/* One period. The lock is held, and so are the CPUs. */
+static void keel_place_period(void)
+{
+	u64 begin;
+
+	if (keel_place_refresh())
+		return;
+	keel_matrix_get(&keel_place.matrix);
+	keel_place_look();
+	begin = ktime_get_ns();
+	if (keel_decision_make())
+		return;
+	keel_place.counts.decide_ns = ktime_get_ns() - begin;
+	keel_place_apply_all();
+	keel_place.counts.periods++;
+	trace_keel_place_period(keel_place.counts.periods,
+				keel_place.last.load.nr_tasks,
+				keel_place.counts.moves,
+				keel_place.counts.sampled,
+				keel_place.counts.observe_ns,
+				keel_place.counts.decide_ns);
+}
+
+static void keel_place_work_fn(struct work_struct *work)
+{
+	cpus_read_lock();
+	mutex_lock(&keel_place.lock);
+	if (keel_place.running) {
+		keel_place_period();
+		queue_delayed_work(keel_wq, &keel_place.work,
+				   msecs_to_jiffies(keel_place.options.period_ms));
+	}
+	mutex_unlock(&keel_place.lock);
+	cpus_read_unlock();
+}
+
+static int keel_place_online(unsigned int cpu)
+{
+	mutex_lock(&keel_place.lock);
+	keel_place.topology_stale = true;
+	mutex_unlock(&keel_place.lock);
+	return 0;
+}
+
+/*
+ * A CPU goes. Who may run nowhere else by our doing gets its own affinity back, or
+ * the scheduler would give it one; the next period places it anew.
+ */
+static int keel_place_offline(unsigned int cpu)
+{
+	struct keel_place_vm *pv;
+	struct keel_thread *t;
+
+	mutex_lock(&keel_place.lock);
+	keel_place.topology_stale = true;
+	list_for_each_entry(pv, &keel_place.vms, node) {
+		list_for_each_entry(t, &pv->threads, node) {
+			if (t->state == KEEL_PLACE_STATE_PLACED &&
+			    cpumask_test_cpu(cpu, t->ours))
+				keel_thread_give_back(t);
+		}
+	}
+	mutex_unlock(&keel_place.lock);
+	return 0;
+}
+
+/**
+ * keel_place_start - begin to place threads, or go on in another way
+ * @o: how
+ *
+ * Context: may sleep.
+ */
+void keel_place_start(const struct keel_place_options *o)
+{
+	mutex_lock(&keel_place.lock);
+	keel_place.options = *o;
+	if (!keel_place.running) {
+		memset(&keel_place.counts, 0, sizeof(keel_place.counts));
+		keel_place.looked_ns = ktime_get_ns();
+		keel_place.running = true;
+	}
+	mod_delayed_work(keel_wq, &keel_place.work, 0);
+	mutex_unlock(&keel_place.lock);
+}
+
+/**
+ * keel_place_stop - place no more, and give all affinities back
+ *
+ * Context: may sleep.
+ * Return: 0; -EALREADY if nothing was placed.
+ */
+int keel_place_stop(void)
+{
+	struct keel_place_vm *pv, *next;
+	bool was;
+
+	mutex_lock(&keel_place.lock);
+	was = keel_place.running;
+	keel_place.running = false;
+	list_for_each_entry_safe(pv, next, &keel_place.vms, node)
+		keel_place_vm_destroy(pv);
+	keel_decision_free();
+	mutex_unlock(&keel_place.lock);
+	return was ? 0 : -EALREADY;
+}
+
+/**
+ * keel_place_set_mode - is a VM to be placed?
+ * @pv: the VM
+ * @mode: how
+ *
+ * Threads that somebody else has placed are ours again if it is to be.
+ *
+ * Context: may sleep; keel_place.lock is held.
+ */
+void keel_place_set_mode(struct keel_place_vm *pv, enum keel_place_mode mode)
+{
+	struct keel_thread *t;
+
+	lockdep_assert_held(&keel_place.lock);
+	pv->mode = mode;
+	list_for_each_entry(t, &pv->threads, node)
+		if (mode != KEEL_PLACE_MODE_ON ||
+		    t->state == KEEL_PLACE_STATE_LEFT)
+			keel_thread_give_back(t);
+}
+
+/**
+ * keel_place_init - be told of CPUs that come and go
+ *
+ * Return: 0, -ENOMEM, or what the hotplug code says.
+ */
+int keel_place_init(void)
+{
+	int state;
+
+	INIT_DELAYED_WORK(&keel_place.work, keel_place_work_fn);
+	state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "keel:online",
+					  keel_place_online,
+					  keel_place_offline);
+	if (state < 0)
+		return state;
+	keel_place_hp = state;
+	return 0;
+}
+
+/**
+ * keel_place_exit - the mirror of keel_place_init()
+ *
+ * Context: may sleep. Nobody starts placement any more.
+ */
+void keel_place_exit(void)
+{
+	keel_place_stop();
+	cancel_delayed_work_sync(&keel_place.work);
+	cpuhp_remove_state_nocalls(keel_place_hp);
+	keel_topology_destroy(keel_place.topology);
+}

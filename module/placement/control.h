@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Placement at work: once a period all threads of all VMs are looked at, and
+ * those that would be better off elsewhere are sent there.
+ *
+ * A thread is known from when it is first seen until it ends, its VM ends, or
+ * placement is stopped. While it is *placed* its affinity is ours, and the one it
+ * had is kept and given back. If the affinity is found to be another than the one
+ * that was set, somebody else has set it: the thread is *left* alone from then
+ * on, and nothing is given back. An *idle* thread, of a VM that is not to be
+ * placed, or of one that is only advised, has its own.
+ *
+ * All of it is under keel_place.lock.
+ */
+#ifndef KEEL_PLACEMENT_CONTROL_H
+#define KEEL_PLACEMENT_CONTROL_H
+
+#include <linux/cpumask.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/keel_netlink.h>
+
+#include "placement/matrix.h"
+#include "placement/topology.h"
+#include "placement/track.h"
+
+struct keel_vm;
+struct kvm;
+
+/**
+ * struct keel_thread - a thread of a VM
+ * @vm: the VM
+ * @node: in its VM's list: vCPUs first, ascending, then the helpers
+ * @task: held
+ * @kind: vCPU or helper
+ * @index: of a vCPU: KVM's vcpu_id
+ * @state: whose affinity it has
+ * @seen: by the look that is under way
+ * @ran_ns: time it ran, as of the last look
+ * @waited_ns: time it waited for a CPU, likewise
+ * @ran: of the last period; PLACE_ONE is all of it
+ * @util: ran or waited, likewise
+ * @track: what is believed of it
+ * @looks: how often it has been looked at
+ * @touched: KiB by node id, seen in the last period
+ * @samples: of how many samples that is made
+ * @average: KiB by node id, as it is believed
+ * @news: for @track
+ * @former: the affinity it had
+ * @ours: the affinity that was set
+ * @slot: its number in the last decision
+ * @moves: how often it was sent elsewhere
+ */
+struct keel_thread {
+	struct keel_place_vm *vm;
+	struct list_head node;
+	struct task_struct *task;
+	enum keel_place_kind kind;
+	u32 index;
+	enum keel_place_state state;
+	bool seen;
+	u64 ran_ns;
+	u64 waited_ns;
+	u32 ran;
+	u32 util;
+	struct track track;
+	u32 looks;
+	u32 *touched;
+	u32 samples;
+	u32 *average;
+	u32 *news;
+	cpumask_var_t former;
+	cpumask_var_t ours;
+	u32 slot;
+	u32 moves;
+};
+
+/**
+ * struct keel_place_vm - a VM
+ * @node: in keel_place.vms, ascending
+ * @vm: of the registry, held
+ * @mode: is it to be placed?
+ * @threads: its threads
+ * @nr: of how many elements
+ * @seen: by the look that is under way
+ * @common: KiB by node id of memory of which it is not known who uses it
+ * @shared_kib: what is taken to be used by all of its threads
+ */
+struct keel_place_vm {
+	struct list_head node;
+	struct keel_vm *vm;
+	enum keel_place_mode mode;
+	struct list_head threads;
+	u32 nr;
+	bool seen;
+	u32 *common;
+	u32 shared_kib;
+};
+
+/**
+ * struct keel_place_options - how it is to be done
+ * @period_ms: from one decision to the next
+ * @temper: how much a move must promise
+ * @grain: which CPUs a thread may use
+ * @samples: of a VM's memory in a period
+ */
+struct keel_place_options {
+	u32 period_ms;
+	enum keel_place_temper temper;
+	enum keel_place_grain grain;
+	u32 samples;
+};
+
+/**
+ * struct keel_place_counts - what has happened since the start
+ * @periods: decisions
+ * @moves: threads that were sent elsewhere
+ * @left: threads that were found with somebody else's affinity
+ * @sampled: folios that were taken out of mappings
+ * @decide_ns: time for the last decision
+ * @observe_ns: for the last look before it
+ */
+struct keel_place_counts {
+	u64 periods;
+	u64 moves;
+	u64 left;
+	u64 sampled;
+	u64 decide_ns;
+	u64 observe_ns;
+};
+
+/**
+ * struct keel_decision - the last one, and what it was made of
+ * @host: the host, its sites and latencies
+ * @load: the threads; its arrays are the ones below
+ * @params: how
+ * @thread: whose, by their number in @load; NULL if it has ended since
+ * @from: the site each was on
+ * @plan: the site each is to be on; those that are not ours to place stay
+ * @advice: where these should be
+ * @expected: tenths of ns of an access by @plan
+ * @workspace: of the decision
+ * @site: the sites, with what others use of them
+ * @task: the threads, as place_load has them
+ * @touched: what they use
+ * @shared_kib: by VM
+ * @cpu_busy: by CPU, ns it was busy, as of the last look
+ */
+struct keel_decision {
+	struct place_host host;
+	struct place_load load;
+	struct place_params params;
+	struct keel_thread **thread;
+	u16 *from;
+	u16 *plan;
+	u16 *advice;
+	u32 *expected;
+	void *workspace;
+	struct place_site *site;
+	struct place_task *task;
+	u32 *touched;
+	u32 *shared_kib;
+	u64 *cpu_busy;
+};
+
+struct keel_place {
+	struct mutex lock;	/* protects all of this */
+	bool running;
+	struct keel_place_options options;
+	struct keel_place_counts counts;
+	struct list_head vms;
+	struct keel_topology *topology;
+	bool topology_stale;
+	struct keel_matrix matrix;
+	struct keel_decision last;
+	u64 looked_ns;
+	u64 look_ns;		/* from the last look but one to the last */
+	struct delayed_work work;
+};
+
+extern struct keel_place keel_place;
+
+int keel_place_init(void);
+void keel_place_exit(void);
+void keel_place_start(const struct keel_place_options *o);
+int keel_place_stop(void);
+void keel_place_set_mode(struct keel_place_vm *pv, enum keel_place_mode mode);
+
+/* place_netlink.c */
+void keel_place_announce(const struct keel_thread *t);
+
+/* threads.c */
+void keel_threads_free_heirs(struct keel_place_vm *pv);
+int keel_threads_look(struct keel_place_vm *pv, struct kvm *kvm);
+void keel_thread_give_back(struct keel_thread *t);
+void keel_thread_destroy(struct keel_thread *t);
+
+/* observe.c */
+void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples);
+void keel_observe_end(struct kvm *kvm);
+
+#endif /* KEEL_PLACEMENT_CONTROL_H */

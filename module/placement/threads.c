@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The threads of a VM: its vCPUs, and of the VMM's other threads those that work
+ * for the guest all the time (the main loop, iothreads, vhost workers). Threads
+ * that come and go with each request are not worth a place.
+ */
+#include <linux/kvm_host.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "core/trace.h"
+#include "core/vm.h"
+#include "placement/control.h"
+#include "compat/compat.h"
+
+/* Of one VM; a VMM that has more of them has the rest left where they are. */
+#define HELPERS_MAX	64
+
+static void keel_thread_free(struct keel_thread *t)
+{
+	if (t->task)
+		put_task_struct(t->task);
+	free_cpumask_var(t->former);
+	free_cpumask_var(t->ours);
+	kfree(t->touched);
+	kfree(t);
+}
+
+static struct keel_thread *keel_thread_alloc(void)
+{
+	struct keel_thread *t = kzalloc(sizeof(*t), GFP_KERNEL);
+
+	if (!t)
+		return NULL;
+	INIT_LIST_HEAD(&t->node);
+	t->slot = U32_MAX;
+	/* Three rows in one. */
+	t->touched = kcalloc(3 * nr_node_ids, sizeof(u32), GFP_KERNEL);
+	if (!t->touched || !zalloc_cpumask_var(&t->former, GFP_KERNEL) ||
+	    !zalloc_cpumask_var(&t->ours, GFP_KERNEL)) {
+		keel_thread_free(t);
+		return NULL;
+	}
+	t->average = t->touched + nr_node_ids;
+	t->news = t->average + nr_node_ids;
+	return t;
+}
+
+static u64 keel_task_ran(const struct task_struct *task)
+{
+	return READ_ONCE(task->se.sum_exec_runtime);
+}
+
+/* For a CPU, when it wanted to run. */
+static u64 keel_task_waited(const struct task_struct *task)
+{
+#ifdef CONFIG_SCHED_INFO
+	return READ_ONCE(task->sched_info.run_delay);
+#else
+	return 0;
+#endif
+}
+
+static struct keel_thread *keel_thread_find(struct keel_place_vm *pv,
+					    const struct task_struct *task)
+{
+	struct keel_thread *t;
+
+	list_for_each_entry(t, &pv->threads, node)
+		if (t->task == task)
+			return t;
+	return NULL;
+}
+
+/* vCPUs first, in their order. */
+static void keel_thread_insert(struct keel_place_vm *pv, struct keel_thread *t)
+{
+	struct keel_thread *other;
+
+	list_for_each_entry(other, &pv->threads, node)
+		if (other->kind > t->kind ||
+		    (other->kind == t->kind && other->index > t->index))
+			break;
+	list_add_tail(&t->node, &other->node);
+	pv->nr++;
+}
+
+/*
+ * A thread that one of ours has made has inherited its affinity. It is to have
+ * the one that it would have had without us.
+ */
+static void keel_task_free_heir(struct keel_place_vm *pv,
+				struct task_struct *task)
+{
+	struct keel_thread *t;
+
+	list_for_each_entry(t, &pv->threads, node) {
+		if (t->state != KEEL_PLACE_STATE_PLACED ||
+		    !cpumask_equal(&task->cpus_mask, t->ours))
+			continue;
+		if (!cpumask_equal(t->ours, t->former))
+			set_cpus_allowed_ptr(task, t->former);
+		return;
+	}
+}
+
+/* Return: 0, also for one that is known; -ENOMEM. */
+static int keel_thread_enter(struct keel_place_vm *pv, struct task_struct *task,
+			     enum keel_place_kind kind, u32 index)
+{
+	struct keel_thread *t = keel_thread_find(pv, task);
+
+	if (!t) {
+		t = keel_thread_alloc();
+		if (!t)
+			return -ENOMEM;
+		keel_task_free_heir(pv, task);
+		t->vm = pv;
+		t->task = get_task_struct(task);
+		t->kind = kind;
+		t->index = index;
+		t->ran_ns = keel_task_ran(task);
+		t->waited_ns = keel_task_waited(task);
+		keel_thread_insert(pv, t);
+	}
+	t->seen = true;
+	return 0;
+}
+
+static int keel_threads_vcpus(struct keel_place_vm *pv, struct kvm *kvm)
+{
+	struct task_struct *task;
+	struct kvm_vcpu *vcpu;
+	struct pid *pid;
+	unsigned long i;
+	int err = 0;
+
+	if (!atomic_read(&kvm->online_vcpus))
+		return 0;
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		pid = keel_vcpu_pid_get(vcpu);
+		task = get_pid_task(pid, PIDTYPE_PID);
+		put_pid(pid);
+		if (!task)
+			continue;
+		err = keel_thread_enter(pv, task, KEEL_PLACE_KIND_VCPU,
+					vcpu->vcpu_id);
+		put_task_struct(task);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static bool keel_task_is_helper(struct task_struct *task)
+{
+	return thread_group_leader(task) ||
+	       !strncmp(task->comm, "IO ", 3) ||
+	       !strncmp(task->comm, "vhost-", 6);
+}
+
+/* All threads of the VMM, held: for keel_tasks_put(). */
+struct keel_tasks {
+	struct task_struct **task;
+	unsigned int nr;
+};
+
+static void keel_tasks_put(struct keel_tasks *tasks)
+{
+	while (tasks->nr)
+		put_task_struct(tasks->task[--tasks->nr]);
+	kvfree(tasks->task);
+}
+
+/* Some of those that are made meanwhile may be missing. */
+static int keel_tasks_get(struct keel_tasks *tasks, struct keel_place_vm *pv)
+{
+	struct pid *pid = keel_vm_holder(pv->vm, NULL);
+	struct task_struct *leader = get_pid_task(pid, PIDTYPE_TGID), *task;
+	unsigned int room;
+
+	put_pid(pid);
+	memset(tasks, 0, sizeof(*tasks));
+	if (!leader)
+		return 0;
+	room = get_nr_threads(leader) + 16;
+	tasks->task = kvmalloc_array(room, sizeof(*tasks->task), GFP_KERNEL);
+	if (!tasks->task) {
+		put_task_struct(leader);
+		return -ENOMEM;
+	}
+	rcu_read_lock();
+	for_each_thread(leader, task) {
+		if (tasks->nr < room && !(task->flags & PF_EXITING))
+			tasks->task[tasks->nr++] = get_task_struct(task);
+	}
+	rcu_read_unlock();
+	put_task_struct(leader);
+	return 0;
+}
+
+/**
+ * keel_threads_free_heirs - look after threads that inherited an affinity
+ * @pv: the VM
+ *
+ * Context: may sleep; keel_place.lock is held.
+ */
+void keel_threads_free_heirs(struct keel_place_vm *pv)
+{
+	struct keel_tasks tasks;
+	unsigned int i;
+
+	lockdep_assert_held(&keel_place.lock);
+	if (keel_tasks_get(&tasks, pv))
+		return;
+	for (i = 0; i < tasks.nr; i++)
+		if (!keel_thread_find(pv, tasks.task[i]))
+			keel_task_free_heir(pv, tasks.task[i]);
+	keel_tasks_put(&tasks);
+}
+
+static int keel_threads_others(struct keel_place_vm *pv)
+{
+	struct keel_tasks tasks;
+	unsigned int i, helpers = 0;
+	int err = keel_tasks_get(&tasks, pv);
+
+	for (i = 0; !err && i < tasks.nr; i++) {
+		struct task_struct *task = tasks.task[i];
+		struct keel_thread *t = keel_thread_find(pv, task);
+
+		if (t && t->kind == KEEL_PLACE_KIND_VCPU)
+			continue;
+		if (keel_task_is_helper(task) && helpers++ < HELPERS_MAX)
+			err = keel_thread_enter(pv, task,
+						KEEL_PLACE_KIND_HELPER, 0);
+		else
+			keel_task_free_heir(pv, task);
+	}
+	keel_tasks_put(&tasks);
+	return err;
+}
+
+/* The part of @period that a clock went on since it showed *@last. */
+static u32 keel_part(u64 now, u64 *last, u64 period)
+{
+	u64 more = now > *last ? now - *last : 0;
+
+	*last = now;
+	return min_t(u64, div64_u64(more * PLACE_ONE, period), PLACE_ONE);
+}
+
+static void keel_thread_measure(struct keel_thread *t, u64 period)
+{
+	t->ran = keel_part(keel_task_ran(t->task), &t->ran_ns, period);
+	t->util = keel_part(keel_task_waited(t->task), &t->waited_ns, period);
+	t->util = min_t(u32, t->ran + t->util, PLACE_ONE);
+}
+
+/**
+ * keel_thread_give_back - a thread gets the affinity that it had
+ * @t: the thread
+ *
+ * If somebody else has changed it since, it stays as it is.
+ *
+ * Context: may sleep; keel_place.lock is held.
+ */
+void keel_thread_give_back(struct keel_thread *t)
+{
+	lockdep_assert_held(&keel_place.lock);
+	if (t->state == KEEL_PLACE_STATE_PLACED &&
+	    cpumask_equal(&t->task->cpus_mask, t->ours))
+		set_cpus_allowed_ptr(t->task, t->former);
+	t->state = KEEL_PLACE_STATE_IDLE;
+}
+
+/**
+ * keel_thread_destroy - forget a thread
+ * @t: the thread; its affinity is given back
+ *
+ * Context: may sleep; keel_place.lock is held.
+ */
+void keel_thread_destroy(struct keel_thread *t)
+{
+	keel_thread_give_back(t);
+	if (t->slot != U32_MAX)
+		keel_place.last.thread[t->slot] = NULL;
+	list_del(&t->node);
+	t->vm->nr--;
+	keel_thread_free(t);
+}
+
+/**
+ * keel_threads_look - bring the threads of a VM up to date
+ * @pv: the VM
+ * @kvm: the same
+ *
+ * Those that have ended are forgotten. What each has used of the CPUs since the
+ * last look is measured, and what it has touched set to nothing.
+ *
+ * Context: may sleep; keel_place.lock is held.
+ * Return: 0, or -ENOMEM: some may be missing.
+ */
+int keel_threads_look(struct keel_place_vm *pv, struct kvm *kvm)
+{
+	struct keel_thread *t, *next;
+	int err;
+
+	lockdep_assert_held(&keel_place.lock);
+	list_for_each_entry(t, &pv->threads, node)
+		t->seen = false;
+	err = keel_threads_vcpus(pv, kvm);
+	err = err ?: keel_threads_others(pv);
+	list_for_each_entry_safe(t, next, &pv->threads, node) {
+		if ((!t->seen && !err) || (t->task->flags & PF_EXITING)) {
+			keel_thread_destroy(t);
+			continue;
+		}
+		keel_thread_measure(t, keel_place.look_ns);
+		memset(t->touched, 0, nr_node_ids * sizeof(u32));
+		t->samples = 0;
+		t->looks++;
+	}
+	return err;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/* keel place start, stop, on, off, advise: how this host's threads are placed. */
+#include <errno.h>
+#include <string.h>
+
+#include "keel.h"
+#include "out.h"
+#include "place.h"
+
+/* A word that is one of those that @name has for 0 to @nr - 1. */
+static int parse_word(const char *option, const char *text, uint32_t nr,
+		      const char *(*name)(uint32_t), uint32_t *value)
+{
+	char known[64] = "";
+	size_t n = 0;
+
+	for (*value = 0; *value < nr; ++*value) {
+		if (!strcmp(text, name(*value)))
+			return 0;
+		n += snprintf(known + n, sizeof(known) - n, "%s%s",
+			      n ? ", " : "", name(*value));
+	}
+	return bad("%s: '%s' is not one of: %s", option, text, known);
+}
+
+static const char *temper_name(uint32_t n)
+{
+	return keel_place_temper_name(n);
+}
+
+static const char *grain_name(uint32_t n)
+{
+	return keel_place_grain_name(n);
+}
+
+static int parse_number(const char *option, const char *text, uint32_t *n)
+{
+	if (parse_u32(text, n) || !*n)
+		return bad("%s: '%s' is not a number above 0", option, text);
+	return 0;
+}
+
+static int parse_options(int argc, char **argv, struct keel_place_options *o)
+{
+	static const struct option options[] = {
+		{ "period", required_argument, NULL, 'p' },
+		{ "temper", required_argument, NULL, 't' },
+		{ "grain", required_argument, NULL, 'g' },
+		{ "samples", required_argument, NULL, 's' },
+		{ 0 }
+	};
+	int c, err = 0;
+
+	while (!err && (c = next_option(argc, argv, options)) != -1) {
+		if (c == 'p')
+			err = parse_number("--period", optarg, &o->period_ms);
+		else if (c == 's')
+			err = parse_number("--samples", optarg, &o->samples);
+		else if (c == 't')
+			err = parse_word("--temper", optarg,
+					 KEEL_PLACE_TEMPER_EAGER + 1,
+					 temper_name, &o->temper);
+		else if (c == 'g')
+			err = parse_word("--grain", optarg,
+					 KEEL_PLACE_GRAIN_NODE + 1,
+					 grain_name, &o->grain);
+		else
+			err = -1;
+	}
+	if (!err && optind < argc)
+		err = bad("place start: takes no word, not '%s'", argv[optind]);
+	return err;
+}
+
+int place_start(int argc, char **argv)
+{
+	struct keel_place_options o = {
+		.temper = KEEL_AS_USUAL, .grain = KEEL_AS_USUAL,
+	};
+	struct keel *keel;
+	int err;
+
+	if (parse_options(argc, argv, &o) || keel_connect(&keel))
+		return -1;
+	err = keel_place_start(keel, &o);
+	if (err == -EINVAL)
+		bad("%s", keel_error(keel));
+	else if (err)
+		fail("%s", keel_error(keel));
+	keel_close(keel);
+	return err ? -1 : 0;
+}
+
+int place_stop(int argc, char **argv)
+{
+	static const struct option options[] = { { 0 } };
+	struct keel *keel;
+	int err;
+
+	if (next_option(argc, argv, options) != -1)
+		return -1;
+	if (optind < argc)
+		return bad("place stop: takes no word, not '%s'", argv[optind]);
+	if (keel_connect(&keel))
+		return -1;
+	err = keel_place_stop(keel);
+	if (err)
+		bad("%s", keel_error(keel));
+	keel_close(keel);
+	return err ? -1 : 0;
+}
+
+/**
+ * place_error - the last request failed: tell why
+ * @keel: the connection
+ * @err: what it said
+ */
+int place_error(struct keel *keel, int err)
+{
+	return err == -ENOENT || err == -EPROTO || err == -EINVAL ?
+	       bad("%s", keel_error(keel)) : fail("%s", keel_error(keel));
+}
+
+static int set_mode(int argc, char **argv, enum keel_place_mode mode)
+{
+	static const struct option options[] = { { 0 } };
+	struct keel_vm vm;
+	struct keel *keel;
+	int err;
+
+	if (next_option(argc, argv, options) != -1)
+		return -1;
+	if (argc - optind != 1)
+		return bad("place %s: give one VM, by id, QEMU -name or pid",
+			   argv[0]);
+	if (keel_connect(&keel))
+		return -1;
+	err = vm_find(keel, argv[optind], &vm);
+	if (!err) {
+		err = keel_place_mode(keel, vm.id, mode);
+		if (err)
+			place_error(keel, err);
+		keel_vm_release(&vm);
+	}
+	keel_close(keel);
+	return err ? -1 : 0;
+}
+
+int place_on(int argc, char **argv)
+{
+	return set_mode(argc, argv, KEEL_PLACE_MODE_ON);
+}
+
+int place_off(int argc, char **argv)
+{
+	return set_mode(argc, argv, KEEL_PLACE_MODE_OFF);
+}
+
+int place_advise(int argc, char **argv)
+{
+	return set_mode(argc, argv, KEEL_PLACE_MODE_ADVISE);
+}
