@@ -23,6 +23,7 @@ help:
 	@echo '                           (the first time builds it: half an hour)'
 	@echo '  make bench-snapshot      keel against QEMU background-snapshot; the results'
 	@echo '                           go to Documentation/benchmarks'
+	@echo '  make bench-placement     keel against AutoNUMA, numad and fixed placements'
 	@echo '  make lint                sparse, checkpatch, coccicheck, and the like'
 	@echo '  selftests/run NAME...    single tests, of selftests/tests.list'
 
@@ -63,7 +64,11 @@ demo:
 bench-snapshot:
 	selftests/bench/bench-snapshot
 
+bench-placement:
+	selftests/bench/bench-placement
+
 shell:
 	$(LAB) shell
 
-.PHONY: help module tools selftests install clean lint check check-soak check-debug demo bench-snapshot shell
+.PHONY: help module tools selftests install clean lint check check-soak check-debug demo bench-snapshot \
+	bench-placement shell

@@ -31,7 +31,7 @@ static struct genl_family keel_nl_family = {
 };
 
 /* Attributes of a large VM (hundreds of vCPUs) need more than a page. */
-#define KEEL_NL_SIZE_MAX	(1024 * 1024)
+#define KEEL_NL_SIZE_MAX	(256 * 1024)
 
 static int keel_nl_put(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 		       u8 cmd, keel_nl_fill_t fill, const void *obj)

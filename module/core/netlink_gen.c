@@ -26,7 +26,7 @@ const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1] = {
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[13] = {
+const struct genl_small_ops keel_nl_ops[14] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -86,12 +86,17 @@ const struct genl_small_ops keel_nl_ops[13] = {
 	},
 	{
 		.cmd	= KEEL_CMD_PLACE_VM_GET,
-		.doit	= keel_nl_place_vm_get_doit,
+		.dumpit	= keel_nl_place_vm_get_dumpit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 	{
 		.cmd	= KEEL_CMD_PLACE_EXPLAIN,
 		.doit	= keel_nl_place_explain_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_PLACE_DECISION_GET,
+		.dumpit	= keel_nl_place_decision_get_dumpit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 };

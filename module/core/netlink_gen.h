@@ -15,7 +15,7 @@
 extern const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1];
 
 /* Ops table for keel */
-extern const struct genl_small_ops keel_nl_ops[13];
+extern const struct genl_small_ops keel_nl_ops[14];
 
 int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -31,8 +31,11 @@ int keel_nl_place_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_place_start_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_place_stop_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_place_mode_doit(struct sk_buff *skb, struct genl_info *info);
-int keel_nl_place_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_vm_get_dumpit(struct sk_buff *skb,
+				struct netlink_callback *cb);
 int keel_nl_place_explain_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_place_decision_get_dumpit(struct sk_buff *skb,
+				      struct netlink_callback *cb);
 
 enum {
 	KEEL_NLGRP_EVENTS,

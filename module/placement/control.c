@@ -175,7 +175,7 @@ static void keel_place_apply_all(void)
 	if (!alloc_cpumask_var(&mask, GFP_KERNEL))
 		return;
 	for (i = 0; i < d->load.nr_tasks; i++)
-		if (keel_decision_may_place(d->thread[i]))
+		if (d->ours[i])
 			keel_place_apply(d->thread[i], d->plan[i], mask,
 					 d->plan[i] != d->from[i]);
 	free_cpumask_var(mask);

@@ -45,7 +45,8 @@ struct kvm;
  * @track: what is believed of it
  * @looks: how often it has been looked at
  * @touched: KiB by node id, seen in the last period
- * @samples: of how many samples that is made
+ * @samples: of how many folios of the file that is being looked at
+ * @runs: of how many runs of folios all that was made; 0: nothing is a guess
  * @average: KiB by node id, as it is believed
  * @news: for @track
  * @former: the affinity it had
@@ -69,6 +70,7 @@ struct keel_thread {
 	u32 looks;
 	u32 *touched;
 	u32 samples;
+	u32 runs;
 	u32 *average;
 	u32 *news;
 	cpumask_var_t former;
@@ -119,6 +121,7 @@ struct keel_place_options {
  * @moves: threads that were sent elsewhere
  * @left: threads that were found with somebody else's affinity
  * @sampled: folios that were taken out of mappings
+ * @unmapped: in how many operations, each of which stops a VM's vCPUs
  * @decide_ns: time for the last decision
  * @observe_ns: for the last look before it
  */
@@ -127,6 +130,7 @@ struct keel_place_counts {
 	u64 moves;
 	u64 left;
 	u64 sampled;
+	u64 unmapped;
 	u64 decide_ns;
 	u64 observe_ns;
 };
@@ -137,6 +141,7 @@ struct keel_place_counts {
  * @load: the threads; its arrays are the ones below
  * @params: how
  * @thread: whose, by their number in @load; NULL if it has ended since
+ * @ours: is its affinity ours to set?
  * @from: the site each was on
  * @plan: the site each is to be on; those that are not ours to place stay
  * @advice: where these should be
@@ -153,6 +158,7 @@ struct keel_decision {
 	struct place_load load;
 	struct place_params params;
 	struct keel_thread **thread;
+	bool *ours;
 	u16 *from;
 	u16 *plan;
 	u16 *advice;

@@ -18,15 +18,10 @@
 /* What a last level cache takes, tenths of ns. */
 #define DECISION_HIT	120
 
-/**
- * keel_decision_may_place - is a thread's affinity ours to set?
- * @t: the thread, or NULL
- *
- * Not before something is known of it.
- */
-bool keel_decision_may_place(const struct keel_thread *t)
+/* Is a thread's affinity ours to set? Not before something is known of it. */
+static bool keel_thread_may_place(const struct keel_thread *t)
 {
-	return t && t->vm->mode == KEEL_PLACE_MODE_ON &&
+	return t->vm->mode == KEEL_PLACE_MODE_ON &&
 	       t->state != KEEL_PLACE_STATE_LEFT && t->looks > 1;
 }
 
@@ -51,7 +46,7 @@ static void keel_thread_check(struct keel_thread *t)
 /* How wrong a sampled working set may be: two standard deviations. */
 static u32 keel_thread_noise(const struct keel_thread *t)
 {
-	return t->samples ? 2 * PLACE_ONE / int_sqrt(t->samples) : 0;
+	return t->runs ? 2 * PLACE_ONE / int_sqrt(t->runs) : 0;
 }
 
 static u32 keel_site_now(const struct keel_thread *t)
@@ -182,7 +177,7 @@ static bool keel_decision_hold(struct keel_decision *d, bool ours,
 		struct place_task *task = &d->task[i];
 
 		task->site = at[i];
-		if (keel_decision_may_place(d->thread[i]) == ours) {
+		if (d->ours[i] == ours) {
 			memset(task->allowed, 0, sizeof(task->allowed));
 			task->allowed[at[i] / 64] = 1ULL << at[i] % 64;
 		} else {
@@ -220,6 +215,7 @@ static int keel_decision_rooms(struct keel_decision *d, u32 tasks, u32 vms)
 
 	if (keel_room(&d->thread, tasks, sizeof(*d->thread)) ||
 	    keel_room(&d->task, tasks, sizeof(*d->task)) ||
+	    keel_room(&d->ours, tasks, sizeof(*d->ours)) ||
 	    keel_room(&d->from, tasks, sizeof(*d->from)) ||
 	    keel_room(&d->plan, tasks, sizeof(*d->plan)) ||
 	    keel_room(&d->advice, tasks, sizeof(*d->advice)) ||
@@ -288,8 +284,10 @@ static int keel_decision_decide(struct keel_decision *d)
 	}
 	if (keel_room(&d->workspace, size, 1))
 		return -ENOMEM;
-	for (i = 0; i < d->load.nr_tasks; i++)
+	for (i = 0; i < d->load.nr_tasks; i++) {
 		d->from[i] = d->task[i].site;
+		d->ours[i] = keel_thread_may_place(d->thread[i]);
+	}
 	keel_decision_hold(d, false, d->from);
 	place_decide(&d->host, &d->load, &d->params, d->workspace, d->plan);
 	memcpy(d->advice, d->plan, d->load.nr_tasks * sizeof(*d->plan));
@@ -338,6 +336,7 @@ void keel_decision_free(void)
 
 	kvfree(d->thread);
 	kvfree(d->task);
+	kvfree(d->ours);
 	kvfree(d->from);
 	kvfree(d->plan);
 	kvfree(d->advice);

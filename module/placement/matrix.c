@@ -279,12 +279,12 @@ int keel_matrix_measure(unsigned int budget_us, bool loaded)
  * keel_matrix_load - use the user's matrix
  * @node: ids of its nodes, each once, below nr_node_ids
  * @nr: how many
- * @latency: @nr by @nr, tenths of ns, 1 to PLACE_LATENCY_MAX
+ * @latency: @nr by @nr, tenths of ns, never 0
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
-int keel_matrix_load(const u32 *node, u32 nr, const u32 *latency)
+int keel_matrix_load(const u32 *node, u32 nr, const u16 *latency)
 {
 	struct keel_matrix_table t = { .latency = keel_matrix_alloc() };
 	u32 from, to;

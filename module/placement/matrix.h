@@ -75,7 +75,7 @@ void keel_matrix_get(struct keel_matrix *m);
 struct keel_matrix_report *keel_matrix_report_get(void);
 void keel_matrix_report_put(struct keel_matrix_report *r);
 int keel_matrix_measure(unsigned int budget_us, bool loaded);
-int keel_matrix_load(const u32 *node, u32 nr, const u32 *latency);
+int keel_matrix_load(const u32 *node, u32 nr, const u16 *latency);
 void keel_matrix_forget(void);
 
 /* measure.c */

@@ -16,7 +16,8 @@ static int keel_matrix_fill_table(struct sk_buff *skb,
 {
 	const struct keel_matrix_table *t = &r->table[source];
 	struct nlattr *nest, *cells;
-	u32 from, to, *cell;
+	u32 from, to;
+	u16 *cell;
 
 	if (!t->latency)
 		return 0;
@@ -30,7 +31,7 @@ static int keel_matrix_fill_table(struct sk_buff *skb,
 	    (t->loaded && nla_put_flag(skb, KEEL_A_TABLE_LOADED)))
 		return -EMSGSIZE;
 	cells = nla_reserve(skb, KEEL_A_TABLE_LATENCY,
-			    r->used.nr * r->used.nr * sizeof(u32));
+			    r->used.nr * r->used.nr * sizeof(u16));
 	if (!cells)
 		return -EMSGSIZE;
 	cell = nla_data(cells);
@@ -39,6 +40,22 @@ static int keel_matrix_fill_table(struct sk_buff *skb,
 			*cell++ = t->latency[r->used.node[from] * nr_node_ids +
 					     r->used.node[to]];
 	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int keel_matrix_fill_used(struct sk_buff *skb,
+				 const struct keel_matrix *used)
+{
+	u32 i, nr = used->nr * used->nr;
+	struct nlattr *cells;
+	u16 *cell;
+
+	cells = nla_reserve(skb, KEEL_A_MATRIX_LATENCY, nr * sizeof(u16));
+	if (!cells)
+		return -EMSGSIZE;
+	cell = nla_data(cells);
+	for (i = 0; i < nr; i++)
+		cell[i] = used->latency[i];
 	return 0;
 }
 
@@ -60,7 +77,6 @@ static int keel_matrix_fill_outlier(struct sk_buff *skb,
 static int keel_matrix_fill(struct sk_buff *skb, const void *obj)
 {
 	const struct keel_matrix_report *r = obj;
-	const u32 nr = r->used.nr;
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_MATRIX);
 	int err = 0;
 	u32 i;
@@ -68,9 +84,9 @@ static int keel_matrix_fill(struct sk_buff *skb, const void *obj)
 	if (!nest)
 		return -EMSGSIZE;
 	if (nla_put_u32(skb, KEEL_A_MATRIX_SOURCE, r->used.source) ||
-	    nla_put(skb, KEEL_A_MATRIX_NODES, nr * sizeof(u32), r->used.node) ||
-	    nla_put(skb, KEEL_A_MATRIX_LATENCY, nr * nr * sizeof(u32),
-		    r->used.latency))
+	    nla_put(skb, KEEL_A_MATRIX_NODES, r->used.nr * sizeof(u32),
+		    r->used.node) ||
+	    keel_matrix_fill_used(skb, &r->used))
 		err = -EMSGSIZE;
 	for (i = 0; !err && i < KEEL_PLACE_SOURCES; i++)
 		err = keel_matrix_fill_table(skb, r, i);
@@ -135,12 +151,12 @@ static const char *keel_matrix_check_nodes(const u32 *node, u32 nr)
 	return NULL;
 }
 
-static const char *keel_matrix_check_latency(const u32 *latency, u32 nr)
+static const char *keel_matrix_check_latency(const u16 *latency, u32 nr)
 {
 	u32 i;
 
 	for (i = 0; i < nr; i++)
-		if (!latency[i] || latency[i] > PLACE_LATENCY_MAX)
+		if (!latency[i])
 			return "a latency must be from 0.1 to 6553.5 ns";
 	return NULL;
 }
@@ -162,7 +178,7 @@ int keel_nl_matrix_load_doit(struct sk_buff *skb, struct genl_info *info)
 	nr = nodes ? nla_len(nodes) / sizeof(u32) : 0;
 	why = nr ? keel_matrix_check_nodes(nla_data(nodes), nr) :
 		   "a matrix needs its nodes";
-	if (!why && (!latency || nla_len(latency) != nr * nr * sizeof(u32) ||
+	if (!why && (!latency || nla_len(latency) != nr * nr * sizeof(u16) ||
 		     nla_len(nodes) != nr * sizeof(u32)))
 		why = "a matrix needs a row and a column for each of its nodes";
 	if (!why)

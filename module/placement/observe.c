@@ -94,25 +94,41 @@ static struct keel_thread *keel_thread_of(struct keel_place_vm *pv, pid_t tid)
 	return NULL;
 }
 
-/* A folio that was chosen stands for as much of the file as the others. */
+/*
+ * A folio that was sampled stands for as much of the file as it is of the sample.
+ * How sure that is depends on how many runs there were, for what is near each
+ * other is used alike.
+ */
+static void keel_observe_folio(struct keel_place_vm *pv, struct inode *inode,
+			       const struct keelfs_sample *s, u32 i)
+{
+	const struct keelfs_sampled *p = &s->page[i];
+	pid_t tid = READ_ONCE(p->tid);
+	struct keel_thread *t = tid ? keel_thread_of(pv, tid) : NULL;
+	u64 pages = inode->i_mapping->nrpages;
+
+	if (!t)
+		return;
+	keel_kib_add(&t->touched[p->nid],
+		     div64_u64(pages * p->nr, s->pages) << (PAGE_SHIFT - 10));
+	t->samples++;
+}
+
 static void keel_observe_sample(struct keel_place_vm *pv, struct inode *inode)
 {
 	struct keelfs_sample *s = keelfs_sample_end(inode);
 	struct keel_thread *t;
-	u64 kib;
 	u32 i;
 
 	if (s && s->nr) {
-		kib = ((u64)inode->i_mapping->nrpages << (PAGE_SHIFT - 10)) / s->nr;
 		keel_place.counts.sampled += s->nr;
-		for (i = 0; i < s->nr; i++) {
-			pid_t tid = READ_ONCE(s->page[i].tid);
-
-			t = tid ? keel_thread_of(pv, tid) : NULL;
-			if (!t)
-				continue;
-			keel_kib_add(&t->touched[s->page[i].nid], kib);
-			t->samples++;
+		keel_place.counts.unmapped += s->unmapped;
+		for (i = 0; i < s->nr; i++)
+			keel_observe_folio(pv, inode, s, i);
+		list_for_each_entry(t, &pv->threads, node) {
+			t->runs += s->whole ? 0 :
+				   DIV_ROUND_UP(t->samples * s->unmapped, s->nr);
+			t->samples = 0;
 		}
 	}
 	keelfs_sample_free(s);

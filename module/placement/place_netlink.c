@@ -18,7 +18,7 @@ static const struct keel_place_options keel_place_usual = {
 	.period_ms = 1000,
 	.temper = KEEL_PLACE_TEMPER_NORMAL,
 	.grain = KEEL_PLACE_GRAIN_SITE,
-	.samples = 256,
+	.samples = 1024,
 };
 
 static int keel_place_fill_site(struct sk_buff *skb,
@@ -58,6 +58,7 @@ static int keel_place_fill_options(struct sk_buff *skb)
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_MOVES, c->moves) ||
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_LEFT, c->left) ||
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_SAMPLED, c->sampled) ||
+	    keel_nl_put_u64(skb, KEEL_A_PLACE_UNMAPPED, c->unmapped) ||
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_DECIDE_NS, c->decide_ns) ||
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_OBSERVE_NS, c->observe_ns))
 		return -EMSGSIZE;
@@ -135,13 +136,19 @@ static int keel_thread_fill(struct sk_buff *skb, const struct keel_thread *t)
 	return 0;
 }
 
+/* A thread with what there is to say of its VM, or a VM that has none. */
+struct keel_place_vm_part {
+	const struct keel_place_vm *pv;
+	const struct keel_thread *t;
+};
+
 static int keel_place_vm_fill(struct sk_buff *skb, const void *obj)
 {
-	const struct keel_place_vm *pv = obj;
+	const struct keel_place_vm_part *part = obj;
+	const struct keel_place_vm *pv = part->pv;
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_PLACE_VM);
 	struct pid *pid = keel_vm_holder(pv->vm, NULL);
 	u32 tgid = pid_nr(pid);
-	struct keel_thread *t;
 	int err = 0;
 
 	put_pid(pid);
@@ -152,13 +159,36 @@ static int keel_place_vm_fill(struct sk_buff *skb, const void *obj)
 	    nla_put_u32(skb, KEEL_A_PLACE_VM_MODE, pv->mode) ||
 	    nla_put_u32(skb, KEEL_A_PLACE_VM_SHARED_KIB, pv->shared_kib))
 		err = -EMSGSIZE;
-	list_for_each_entry(t, &pv->threads, node)
-		err = err ?: keel_thread_fill(skb, t);
+	if (!err && part->t)
+		err = keel_thread_fill(skb, part->t);
 	if (err) {
 		nla_nest_cancel(skb, nest);
 		return err;
 	}
 	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* The threads of a VM but for the first *told. */
+static int keel_place_vm_dump(struct sk_buff *skb, struct netlink_callback *cb,
+			      const struct keel_place_vm *pv, long *told)
+{
+	struct keel_place_vm_part part = { .pv = pv };
+	long i = 0;
+	int err = 0;
+
+	if (list_empty(&pv->threads))
+		return keel_nl_dump_one(skb, cb, KEEL_CMD_PLACE_VM_GET,
+					keel_place_vm_fill, &part);
+	list_for_each_entry(part.t, &pv->threads, node) {
+		if (i++ < *told)
+			continue;
+		err = keel_nl_dump_one(skb, cb, KEEL_CMD_PLACE_VM_GET,
+				       keel_place_vm_fill, &part);
+		if (err)
+			return err;
+		++*told;
+	}
 	return 0;
 }
 
@@ -195,21 +225,27 @@ int keel_nl_place_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-int keel_nl_place_vm_get_doit(struct sk_buff *skb, struct genl_info *info)
+/* args[0]: the VM that is being told, args[1]: how many of its threads were. */
+int keel_nl_place_vm_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct keel_place_vm *pv;
-	int err;
+	int err = 0;
 
 	mutex_lock(&keel_place.lock);
-	pv = keel_nl_place_vm(info);
-	err = PTR_ERR_OR_ZERO(pv);
-	if (!err && !keel_place.topology)
-		err = -EAGAIN;
-	if (!err)
-		err = keel_nl_reply(info, KEEL_CMD_PLACE_VM_GET,
-				    keel_place_vm_fill, pv);
+	list_for_each_entry(pv, &keel_place.vms, node) {
+		if (pv->vm->id < cb->args[0] || !keel_place.topology)
+			continue;
+		if (pv->vm->id > cb->args[0])
+			cb->args[1] = 0;
+		cb->args[0] = pv->vm->id;
+		err = keel_place_vm_dump(skb, cb, pv, &cb->args[1]);
+		if (err)
+			break;
+		cb->args[0]++;
+		cb->args[1] = 0;
+	}
 	mutex_unlock(&keel_place.lock);
-	return err;
+	return skb->len ?: err;
 }
 
 static u32 keel_nl_u32(struct genl_info *info, int attr, u32 otherwise)

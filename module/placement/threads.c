@@ -321,7 +321,7 @@ int keel_threads_look(struct keel_place_vm *pv, struct kvm *kvm)
 		}
 		keel_thread_measure(t, keel_place.look_ns);
 		memset(t->touched, 0, nr_node_ids * sizeof(u32));
-		t->samples = 0;
+		t->runs = 0;
 		t->looks++;
 	}
 	return err;

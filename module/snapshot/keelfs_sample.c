@@ -2,11 +2,15 @@
 /*
  * keelfs: who uses which memory, by sampling.
  *
- * Some folios of a file, chosen at random, are taken out of all mappings, and the
- * first thread that comes back for one is noted: a vCPU's fault is served in its
- * own thread. A folio that nobody comes back for costs nothing more. What a
- * device holds pinned is left alone, and so is a file in a snapshot: its mappings
- * are the snapshot's business.
+ * Some folios of a file are taken out of all mappings, and the first thread that
+ * comes back for one is noted: a vCPU's fault is served in its own thread. A folio
+ * that nobody comes back for costs nothing more. What a device holds pinned is
+ * left alone, and so is a file in a snapshot: its mappings are the snapshot's
+ * business.
+ *
+ * Each time that something is unmapped KVM has to stop its vCPUs, whatever its
+ * size. So it is all of the file at once, if it has no more folios than may be
+ * sampled, and otherwise some runs of them that begin at random.
  */
 #include <linux/pagemap.h>
 #include <linux/prandom.h>
@@ -18,8 +22,53 @@
 #include "snapshot/keelfs_sample.h"
 #include "compat/compat.h"
 
-/* For each folio wanted so many places in the file are looked at. */
-#define SAMPLE_TRIES	4
+/* Runs of folios in a file that is too large to be sampled as a whole. */
+#define SAMPLE_RUNS	16
+
+/* May it be taken out of the mappings? */
+static bool keelfs_sample_may(struct folio *folio)
+{
+	return !folio_maybe_dma_pinned(folio) && !keelfs_folio_poisoned(folio);
+}
+
+static void keelfs_sample_add(struct keelfs_sample *s, struct folio *folio,
+			      bool *apart)
+{
+	if (!keelfs_sample_may(folio)) {
+		*apart = true;
+		return;
+	}
+	s->page[s->nr++] = (struct keelfs_sampled){
+		.first = folio->index,
+		.nr = folio_nr_pages(folio),
+		.nid = folio_nid(folio),
+		.apart = *apart,
+	};
+	s->pages += folio_nr_pages(folio);
+	*apart = false;
+}
+
+/* Up to @want folios from @start on. Return: is that all there is? */
+static bool keelfs_sample_run(struct inode *inode, struct keelfs_sample *s,
+			      pgoff_t start, u32 want)
+{
+	struct folio_batch batch;
+	bool apart = true;
+	u32 end = s->nr + want;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios(inode->i_mapping, &start, ULONG_MAX, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch) && s->nr < end; i++)
+			keelfs_sample_add(s, batch.folios[i], &apart);
+		i = folio_batch_count(&batch) - i;
+		folio_batch_release(&batch);
+		if (i)
+			return false;
+		cond_resched();
+	}
+	return true;
+}
 
 static int keelfs_sample_cmp(const void *a, const void *b)
 {
@@ -28,60 +77,39 @@ static int keelfs_sample_cmp(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* The folio at a place, if it may be sampled: with a reference. */
-static struct folio *keelfs_sample_pick(struct inode *inode, pgoff_t pgoff)
-{
-	struct folio *folio = keel_filemap_get_folio(inode->i_mapping, pgoff);
-
-	if (!folio)
-		return NULL;
-	if (!folio_maybe_dma_pinned(folio) && !keelfs_folio_poisoned(folio))
-		return folio;
-	folio_put(folio);
-	return NULL;
-}
-
 static void keelfs_sample_choose(struct inode *inode, struct keelfs_sample *s,
 				 u32 want, struct rnd_state *rnd)
 {
 	u64 pages = i_size_read(inode) >> PAGE_SHIFT;
-	u32 tries = want * SAMPLE_TRIES;
-	struct folio *folio;
+	u32 i;
 
-	while (pages && s->nr < want && tries--) {
-		pgoff_t at = ((u64)prandom_u32_state(rnd) << 32 |
-			      prandom_u32_state(rnd)) % pages;
-
-		s->looked++;
-		folio = keelfs_sample_pick(inode, at);
-		if (!folio)
-			continue;
-		s->page[s->nr++] = (struct keelfs_sampled){
-			.first = folio->index,
-			.nr = folio_nr_pages(folio),
-			.nid = folio_nid(folio),
-		};
-		folio_put(folio);
-		if (!(tries % 64))
-			cond_resched();
-	}
+	s->whole = keelfs_sample_run(inode, s, 0, want);
+	if (s->whole || !pages)
+		return;
+	s->nr = 0;
+	s->pages = 0;
+	for (i = 0; i < SAMPLE_RUNS; i++)
+		keelfs_sample_run(inode, s,
+				  ((u64)prandom_u32_state(rnd) << 32 |
+				   prandom_u32_state(rnd)) % pages,
+				  want / SAMPLE_RUNS ?: 1);
 	sort(s->page, s->nr, sizeof(*s->page), keelfs_sample_cmp, NULL);
 }
 
-/* A folio that was chosen twice counts twice, and is noted once. */
-static void keelfs_sample_unmap(struct inode *inode,
-				const struct keelfs_sample *s)
+/* Between two folios that are not apart nothing is mapped that should stay. */
+static void keelfs_sample_unmap(struct inode *inode, struct keelfs_sample *s)
 {
-	u32 i;
+	u32 i, k;
 
-	for (i = 0; i < s->nr; i++) {
-		const struct keelfs_sampled *p = &s->page[i];
+	for (i = 0; i < s->nr; i = k) {
+		pgoff_t first = s->page[i].first, end = first;
 
-		if (i && p->first == p[-1].first)
-			continue;
+		for (k = i; k < s->nr && (k == i || !s->page[k].apart); k++)
+			end = s->page[k].first + s->page[k].nr;
 		unmap_mapping_range(inode->i_mapping,
-				    (loff_t)p->first << PAGE_SHIFT,
-				    (loff_t)p->nr << PAGE_SHIFT, 0);
+				    (loff_t)first << PAGE_SHIFT,
+				    (loff_t)(end - first) << PAGE_SHIFT, 0);
+		s->unmapped++;
 		cond_resched();
 	}
 }
@@ -89,7 +117,7 @@ static void keelfs_sample_unmap(struct inode *inode,
 /**
  * keelfs_sample_begin - see who comes back for some of a file's memory
  * @inode: keelfs file
- * @want: so many places
+ * @want: so many folios at most, but 16 at least
  * @seed: of the choice
  *
  * The sample is under way until keelfs_sample_end().
@@ -105,6 +133,7 @@ int keelfs_sample_begin(struct inode *inode, u32 want, u32 seed)
 
 	if (rcu_access_pointer(ki->snap))
 		return -EBUSY;
+	want = max_t(u32, want, SAMPLE_RUNS);
 	s = kvzalloc(struct_size(s, page, want), GFP_KERNEL);
 	if (!s)
 		return -ENOMEM;

@@ -13,25 +13,31 @@ struct inode;
  * @first: its first page in the file
  * @nr: its pages
  * @nid: the node it is on
+ * @apart: between it and the one before it is something that stays mapped
  * @tid: the thread that came back for it first; 0: none did yet
  */
 struct keelfs_sampled {
 	pgoff_t first;
 	u32 nr;
 	int nid;
+	bool apart;
 	pid_t tid;
 };
 
 /**
  * struct keelfs_sample - the folios of one look at a file
  * @rcu: faults look it up under RCU
- * @looked: places in the file that were looked at
- * @nr: of these, what can be sampled; ascending
+ * @whole: it is all that the file has
+ * @unmapped: how often something was taken out of the mappings
+ * @pages: in all its folios
+ * @nr: folios, ascending
  * @page: each
  */
 struct keelfs_sample {
 	struct rcu_head rcu;
-	u32 looked;
+	bool whole;
+	u32 unmapped;
+	u64 pages;
 	u32 nr;
 	struct keelfs_sampled page[];
 };

@@ -232,7 +232,7 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "time"))
 		time_all();
 	else if (!strcmp(what, "rules"))
-		rules_all(argc > 2 ? atoi(argv[2]) : 200);
+		rules_all(argc > 2 ? atoi(argv[2]) : 100);
 	else if (!strcmp(what, "day"))
 		day();
 	else

@@ -125,7 +125,7 @@ static const struct cmd objects[] = {
 	  "                                 live snapshots, as directories\n",
 	  .object = true },
 	{ "place", cmd_place,
-	  "keel place start|stop|status|on|off|advise|explain|matrix|simulate\n"
+	  "keel place start|stop|status|on|off|advise|explain|record|replay|matrix|simulate\n"
 	  "                                 vCPUs, sent to where their memory is near\n",
 	  .object = true },
 	{ "monitor", cmd_monitor,

@@ -27,6 +27,12 @@ static const struct cmd verbs[] = {
 	{ "explain", place_explain_verb,
 	  "keel place explain VM[:VCPU]\n"
 	  "    What each site would be for its vCPUs: the numbers behind the decision.\n" },
+	{ "record", place_record,
+	  "keel place record FILE [--periods N]\n"
+	  "    Write each decision and all that it was made of to FILE.\n" },
+	{ "replay", place_replay,
+	  "keel place replay FILE [--set NAME=NUMBER]...\n"
+	  "    Make the decisions in FILE again: the same, or what if.\n" },
 	{ "matrix", place_matrix,
 	  "keel place matrix show|measure|load|forget|save\n"
 	  "    How far the memory of each NUMA node is from the CPUs of each.\n",

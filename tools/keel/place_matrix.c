@@ -21,14 +21,14 @@ static int matrix_get(struct keel_matrix *m)
 	return err;
 }
 
-static json_t *rows_json(const struct keel_matrix *m, const uint32_t *latency)
+static json_t *rows_json(const struct keel_matrix *m, const uint16_t *latency)
 {
 	json_t *rows = json_array(), *row;
 
 	for (uint32_t from = 0; from < m->nr; from++) {
 		row = json_array();
 		for (uint32_t to = 0; to < m->nr; to++) {
-			uint32_t tenths = latency[from * m->nr + to];
+			uint16_t tenths = latency[from * m->nr + to];
 
 			json_array_append_new(row, tenths ?
 				json_real(tenths / 10.0) : json_null());
@@ -239,13 +239,21 @@ static int read_matrix(struct keel_matrix *m, const char *path)
 {
 	json_error_t why;
 	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+	uint32_t *latency;
 	int err;
 
 	if (!root)
 		return bad("%s: line %d: %s", path, why.line, why.text);
-	err = read_nodes(root, m, path) ||
-	      place_read_latency(json_object_get(root, "latency_ns"),
-				 "latency_ns", m->nr, m->latency);
+	err = read_nodes(root, m, path);
+	latency = calloc(m->nr * m->nr, sizeof(*latency));
+	if (!err)
+		err = latency ? place_read_latency(
+				json_object_get(root, "latency_ns"),
+				"latency_ns", m->nr, latency) :
+		      fail("out of memory");
+	for (uint32_t i = 0; !err && i < m->nr * m->nr; i++)
+		m->latency[i] = latency[i];
+	free(latency);
 	json_decref(root);
 	return err ? -1 : 0;
 }

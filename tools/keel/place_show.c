@@ -103,29 +103,24 @@ static void show_counts(const struct keel_place *p)
 	out_u64("periods", "%llu periods", p->periods);
 	out_u64("moves", ", %llu moves", p->moves);
 	out_u64("left", ", %llu threads left alone", p->left);
-	out_u64("sampled", ", %llu samples", p->sampled);
+	out_u64("sampled", ", %llu folios sampled", p->sampled);
+	out_u64("unmapped", " in %llu unmaps", p->unmapped);
 	out_ms("observe_ns", "; the last look took %.3f ms", p->observe_ns);
 	out_ms("decide_ns", ", the decision %.3f ms\n", p->decide_ns);
 }
 
 static int show_vms(struct keel *keel, const struct keel_place *p)
 {
-	struct keel_place_vm vm;
-	struct keel_vm *vms;
-	int nr = keel_vm_list(keel, &vms);
+	struct keel_place_vm *vms;
+	int nr = keel_place_vm_list(keel, &vms);
 
 	if (nr < 0)
 		return fail("%s", keel_error(keel));
 	out_array("vms");
-	for (int i = 0; i < nr; i++) {
-		/* One that is new, or gone, is not there. */
-		if (keel_place_vm_get(keel, vms[i].id, &vm))
-			continue;
-		show_vm(p, &vm);
-		keel_place_vm_release(&vm);
-	}
+	for (int i = 0; i < nr; i++)
+		show_vm(p, &vms[i]);
 	out_end();
-	keel_vm_list_free(vms, nr);
+	keel_place_vm_list_free(vms, nr);
 	return 0;
 }
 
@@ -234,6 +229,31 @@ static int explain_vm(struct keel *keel, const struct keel_place *p,
 	return err;
 }
 
+static int explain(struct keel *keel, uint32_t id, bool one, uint32_t vcpu)
+{
+	struct keel_place_vm *vms;
+	struct keel_place p;
+	int err, nr, i = 0;
+
+	if (keel_place_get(keel, &p))
+		return fail("%s", keel_error(keel));
+	nr = keel_place_vm_list(keel, &vms);
+	while (i < nr && vms[i].id != id)
+		i++;
+	if (!p.running)
+		err = bad("nothing is placed; 'keel place start' begins it");
+	else if (nr < 0)
+		err = fail("%s", keel_error(keel));
+	else if (i == nr)
+		err = bad("placement does not know VM %u yet", id);
+	else
+		err = explain_vm(keel, &p, &vms[i], one, vcpu);
+	if (nr >= 0)
+		keel_place_vm_list_free(vms, nr);
+	keel_place_release(&p);
+	return err;
+}
+
 /* "VM" or "VM:VCPU"; a name may have a colon if a vCPU follows it. */
 static int parse_vcpu(char *word, bool *one, uint32_t *vcpu)
 {
@@ -252,8 +272,6 @@ static int parse_vcpu(char *word, bool *one, uint32_t *vcpu)
 int place_explain_verb(int argc, char **argv)
 {
 	static const struct option options[] = { { 0 } };
-	struct keel_place_vm pv;
-	struct keel_place p;
 	struct keel_vm vm;
 	struct keel *keel;
 	uint32_t vcpu;
@@ -268,19 +286,8 @@ int place_explain_verb(int argc, char **argv)
 		return -1;
 	err = vm_find(keel, argv[optind], &vm);
 	if (!err) {
-		err = keel_place_vm_get(keel, vm.id, &pv);
-		if (err)
-			place_error(keel, err);
+		err = explain(keel, vm.id, one, vcpu);
 		keel_vm_release(&vm);
-	}
-	if (!err) {
-		err = keel_place_get(keel, &p);
-		if (err)
-			fail("%s", keel_error(keel));
-		else
-			err = explain_vm(keel, &p, &pv, one, vcpu);
-		keel_place_release(&p);
-		keel_place_vm_release(&pv);
 	}
 	keel_close(keel);
 	return err ? -1 : 0;

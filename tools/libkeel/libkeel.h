@@ -87,14 +87,14 @@ struct keel_matrix {
 	enum keel_place_source source;	/* of what is in use */
 	uint32_t nr;
 	uint32_t node[KEEL_NODES_MAX];
-	uint32_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
+	uint16_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
 	struct keel_matrix_table {
 		uint32_t source;
 		bool known;
 		bool loaded;
 		uint32_t noise;		/* percent */
 		char why[128];		/* why it cannot be used, or empty */
-		uint32_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
+		uint16_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
 	} table[KEEL_SOURCES];
 	uint32_t nr_outliers;
 	struct keel_matrix_outlier {
@@ -128,6 +128,7 @@ struct keel_place {
 	uint64_t moves;
 	uint64_t left;
 	uint64_t sampled;
+	uint64_t unmapped;
 	uint64_t decide_ns;
 	uint64_t observe_ns;
 	uint32_t nr_nodes;
@@ -185,6 +186,28 @@ struct keel_reason {
 	int64_t move;
 };
 
+/* The last decision, and all that it was made of; units of the module's score.h. */
+struct keel_decision {
+	uint64_t period;
+	uint32_t smt_gain;
+	uint32_t miss_floor;
+	uint32_t parallel;
+	uint64_t horizon_ns;
+	uint32_t move_ns;
+	uint32_t effort;
+	uint32_t seed;
+	uint32_t hit;
+	uint32_t nr_nodes;
+	uint32_t nr_vms;
+	uint32_t nr_tasks;	/* there should be */
+	uint32_t nr_sites;
+	uint32_t nr;		/* elements of @task, and rows of @touched */
+	uint16_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
+	struct keel_place_site *site;
+	struct keel_place_task *task;
+	uint32_t *touched;	/* nr by nr_nodes */
+};
+
 struct keel_move {
 	uint32_t vm;
 	enum keel_place_kind kind;
@@ -232,17 +255,21 @@ int keel_snapshot_abort(struct keel *keel, uint32_t id);
 int keel_matrix_get(struct keel *keel, struct keel_matrix *matrix);
 int keel_matrix_measure(struct keel *keel, uint32_t budget_us, bool loaded);
 int keel_matrix_load(struct keel *keel, uint32_t nr, const uint32_t *node,
-		     const uint32_t *latency);
+		     const uint16_t *latency);
 
 int keel_place_get(struct keel *keel, struct keel_place *place);
 void keel_place_release(struct keel_place *place);
 int keel_place_start(struct keel *keel, const struct keel_place_options *o);
 int keel_place_stop(struct keel *keel);
 int keel_place_mode(struct keel *keel, uint32_t vm, enum keel_place_mode mode);
-int keel_place_vm_get(struct keel *keel, uint32_t id, struct keel_place_vm *vm);
+int keel_place_vm_list(struct keel *keel, struct keel_place_vm **vms);
+void keel_place_vm_list_free(struct keel_place_vm *vms, int nr);
 void keel_place_vm_release(struct keel_place_vm *vm);
 int keel_place_explain(struct keel *keel, uint32_t id, uint32_t vcpu,
 		       struct keel_place_vm *vm);
+
+int keel_decision_get(struct keel *keel, struct keel_decision *d);
+void keel_decision_release(struct keel_decision *d);
 
 int keel_events_subscribe(struct keel *keel);
 int keel_events_next(struct keel *keel, struct keel_event *event, int ms);

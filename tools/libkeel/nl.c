@@ -382,7 +382,7 @@ int keel_matrix_measure(struct keel *keel, uint32_t budget_us, bool loaded)
  * @latency: @nr by @nr, tenths of ns
  */
 int keel_matrix_load(struct keel *keel, uint32_t nr, const uint32_t *node,
-		     const uint32_t *latency)
+		     const uint16_t *latency)
 {
 	const struct attr attr[] = {
 		{ KEEL_A_NODES, nr * sizeof(*node), node },
@@ -452,25 +452,63 @@ int keel_place_mode(struct keel *keel, uint32_t vm, enum keel_place_mode mode)
 	return request(keel, KEEL_CMD_PLACE_MODE, NLM_F_ACK, attr, &r);
 }
 
-static int place_vm_request(struct keel *keel, uint8_t cmd,
-			    const struct attr *attr, struct keel_place_vm *vm)
+/* A thread at a time; those of a VM come one after the other. */
+static int place_vm_append(struct nlattr **attrs, void *arg)
 {
-	struct reply r = { .parse = keel_parse_place_vm, .arg = vm };
-	int err;
+	struct list *l = arg;
+	struct keel_place_vm *vms = l->items, part = { 0 };
+	int err = keel_parse_place_vm(attrs, &part);
 
-	memset(vm, 0, sizeof(*vm));
-	err = request(keel, cmd, NLM_F_ACK, attr, &r);
-	if (err)
-		keel_place_vm_release(vm);
+	if (!err && l->nr && vms[l->nr - 1].id == part.id && part.nr_threads) {
+		struct keel_place_vm *vm = &vms[l->nr - 1];
+		struct keel_thread *t = realloc(vm->thread, (vm->nr_threads + 1) *
+						sizeof(*t));
+
+		err = t ? 0 : -ENOMEM;
+		if (t) {
+			vm->thread = t;
+			t[vm->nr_threads++] = part.thread[0];
+		}
+		keel_place_vm_release(&part);
+		return err;
+	}
+	vms = err ? NULL : realloc(vms, (l->nr + 1) * sizeof(*vms));
+	if (!vms) {
+		keel_place_vm_release(&part);
+		return err ? err : -ENOMEM;
+	}
+	l->items = vms;
+	vms[l->nr++] = part;
+	return 0;
+}
+
+/**
+ * keel_place_vm_list() - all VMs, and their threads as placement sees them
+ * @keel: the connection
+ * @vms: (out) array for keel_place_vm_list_free()
+ *
+ * Return: how many, or a negative errno.
+ */
+int keel_place_vm_list(struct keel *keel, struct keel_place_vm **vms)
+{
+	struct list l = { 0 };
+	struct reply r = { .parse = place_vm_append, .arg = &l };
+	int err = request(keel, KEEL_CMD_PLACE_VM_GET, NLM_F_DUMP, NULL, &r);
+
+	*vms = l.items;
+	if (!err)
+		return l.nr;
+	keel_place_vm_list_free(l.items, l.nr);
+	*vms = NULL;
 	return err;
 }
 
-/** keel_place_vm_get() - a VM's threads; for keel_place_vm_release() */
-int keel_place_vm_get(struct keel *keel, uint32_t id, struct keel_place_vm *vm)
+/** keel_place_vm_list_free() - free what keel_place_vm_list() gave */
+void keel_place_vm_list_free(struct keel_place_vm *vms, int nr)
 {
-	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
-
-	return place_vm_request(keel, KEEL_CMD_PLACE_VM_GET, attr, vm);
+	for (int i = 0; i < nr; i++)
+		keel_place_vm_release(&vms[i]);
+	free(vms);
 }
 
 /** keel_place_explain() - what each site would be for a vCPU: @vm->reason */
@@ -480,16 +518,52 @@ int keel_place_explain(struct keel *keel, uint32_t id, uint32_t vcpu,
 	const struct attr attr[] = {
 		ATTR_U32(KEEL_A_ID, &id), ATTR_U32(KEEL_A_VCPU, &vcpu), { 0 }
 	};
+	struct reply r = { .parse = keel_parse_place_vm, .arg = vm };
+	int err;
 
-	return place_vm_request(keel, KEEL_CMD_PLACE_EXPLAIN, attr, vm);
+	memset(vm, 0, sizeof(*vm));
+	err = request(keel, KEEL_CMD_PLACE_EXPLAIN, NLM_F_ACK, attr, &r);
+	if (err)
+		keel_place_vm_release(vm);
+	return err;
 }
 
-/** keel_place_vm_release() - free what the two before it gave */
+/** keel_place_vm_release() - free what a VM holds, not the struct itself */
 void keel_place_vm_release(struct keel_place_vm *vm)
 {
 	free(vm->thread);
 	free(vm->reason);
 	memset(vm, 0, sizeof(*vm));
+}
+
+/**
+ * keel_decision_get() - the last decision, and all that it was made of
+ * @keel: the connection
+ * @d: (out) for keel_decision_release()
+ *
+ * Return: 0; -EAGAIN if there is none, or another one was made meanwhile.
+ */
+int keel_decision_get(struct keel *keel, struct keel_decision *d)
+{
+	struct reply r = { .parse = keel_parse_decision, .arg = d };
+	int err;
+
+	memset(d, 0, sizeof(*d));
+	err = request(keel, KEEL_CMD_PLACE_DECISION_GET, NLM_F_DUMP, NULL, &r);
+	if (!err && d->nr != d->nr_tasks)
+		err = -EAGAIN;
+	if (err)
+		keel_decision_release(d);
+	return err;
+}
+
+/** keel_decision_release() - free what keel_decision_get() gave */
+void keel_decision_release(struct keel_decision *d)
+{
+	free(d->site);
+	free(d->task);
+	free(d->touched);
+	memset(d, 0, sizeof(*d));
 }
 
 /** keel_events_subscribe() - make this connection one that hears events */

@@ -179,13 +179,18 @@ int keel_parse_snapshot(struct nlattr **attrs, void *arg)
 		    arg);
 }
 
-/* @nr words of @nla, exactly. */
-static int take_words(struct nlattr *nla, uint32_t *to, uint32_t nr)
+/* @len bytes of @nla, exactly. */
+static int take_bytes(struct nlattr *nla, void *to, size_t len)
 {
-	if (!nla || nla_len(nla) != (int)(nr * sizeof(*to)))
+	if (!nla || nla_len(nla) != (int)len)
 		return -EBADMSG;
-	memcpy(to, nla_data(nla), nr * sizeof(*to));
+	memcpy(to, nla_data(nla), len);
 	return 0;
+}
+
+static size_t latency_bytes(const struct keel_matrix *m)
+{
+	return m->nr * m->nr * sizeof(m->latency[0]);
 }
 
 static int parse_table(struct nlattr *nest, struct keel_matrix *m)
@@ -211,7 +216,7 @@ static int parse_table(struct nlattr *nest, struct keel_matrix *m)
 	t->known = true;
 	t->loaded = tb[KEEL_A_TABLE_LOADED];
 	return take(nest, tb, KEEL_A_TABLE_MAX, fields, t) ?:
-	       take_words(tb[KEEL_A_TABLE_LATENCY], t->latency, m->nr * m->nr);
+	       take_bytes(tb[KEEL_A_TABLE_LATENCY], t->latency, latency_bytes(m));
 }
 
 static int parse_outlier(struct nlattr *nest, struct keel_matrix *m)
@@ -247,8 +252,10 @@ int keel_parse_matrix(struct nlattr **attrs, void *arg)
 	m->nr = nla_len(tb[KEEL_A_MATRIX_NODES]) / sizeof(uint32_t);
 	if (!m->nr || m->nr > KEEL_NODES_MAX || m->source >= KEEL_SOURCES)
 		return -EBADMSG;
-	err = take_words(tb[KEEL_A_MATRIX_NODES], m->node, m->nr) ?:
-	      take_words(tb[KEEL_A_MATRIX_LATENCY], m->latency, m->nr * m->nr);
+	err = take_bytes(tb[KEEL_A_MATRIX_NODES], m->node,
+			 m->nr * sizeof(m->node[0])) ?:
+	      take_bytes(tb[KEEL_A_MATRIX_LATENCY], m->latency,
+			 latency_bytes(m));
 	nla_for_each_nested(nla, attrs[KEEL_A_MATRIX], rem) {
 		if (err)
 			break;
@@ -302,6 +309,7 @@ int keel_parse_place(struct nlattr **attrs, void *arg)
 		[KEEL_A_PLACE_MOVES] = U64(keel_place, moves),
 		[KEEL_A_PLACE_LEFT] = U64(keel_place, left),
 		[KEEL_A_PLACE_SAMPLED] = U64(keel_place, sampled),
+		[KEEL_A_PLACE_UNMAPPED] = U64(keel_place, unmapped),
 		[KEEL_A_PLACE_DECIDE_NS] = U64(keel_place, decide_ns),
 		[KEEL_A_PLACE_OBSERVE_NS] = U64(keel_place, observe_ns),
 	};
@@ -320,8 +328,8 @@ int keel_parse_place(struct nlattr **attrs, void *arg)
 				  sizeof(uint32_t);
 		if (place->nr_nodes > KEEL_NODES_MAX)
 			return -EBADMSG;
-		err = take_words(tb[KEEL_A_PLACE_NODES], place->node,
-				 place->nr_nodes);
+		err = take_bytes(tb[KEEL_A_PLACE_NODES], place->node,
+				 place->nr_nodes * sizeof(place->node[0]));
 	}
 	nla_for_each_nested(nla, attrs[KEEL_A_PLACE], rem)
 		if (!err && nla_type(nla) == KEEL_A_PLACE_SITE)
@@ -428,5 +436,66 @@ int keel_parse_move(struct nlattr **attrs, void *arg)
 		return -EBADMSG;
 	err = take(attrs[KEEL_A_MOVE], tb, KEEL_A_MOVE_MAX, fields, move);
 	move->left = !err && tb[KEEL_A_MOVE_LEFT];
+	return err;
+}
+
+static int parse_task(struct nlattr *nla, struct keel_decision *d)
+{
+	size_t row = d->nr_nodes * sizeof(*d->touched);
+	uint32_t *touched;
+	struct keel_place_task *task;
+
+	if (!d->nr_nodes || nla_len(nla) != (int)(sizeof(*task) + row))
+		return -EBADMSG;
+	touched = realloc(d->touched, (d->nr + 1) * row);
+	if (!touched)
+		return -ENOMEM;
+	d->touched = touched;
+	memcpy(&touched[d->nr * d->nr_nodes],
+	       (char *)nla_data(nla) + sizeof(*task), row);
+	task = grow(&d->task, &d->nr, sizeof(*task));
+	if (!task)
+		return -ENOMEM;
+	memcpy(task, nla_data(nla), sizeof(*task));
+	return 0;
+}
+
+/* The first message has all but the threads, the others one each. */
+int keel_parse_decision(struct nlattr **attrs, void *arg)
+{
+	static const struct field fields[KEEL_A_DECISION_MAX + 1] = {
+		[KEEL_A_DECISION_PERIOD] = U64(keel_decision, period),
+		[KEEL_A_DECISION_SMT_GAIN] = U32(keel_decision, smt_gain),
+		[KEEL_A_DECISION_MISS_FLOOR] = U32(keel_decision, miss_floor),
+		[KEEL_A_DECISION_PARALLEL] = U32(keel_decision, parallel),
+		[KEEL_A_DECISION_HORIZON_NS] = U64(keel_decision, horizon_ns),
+		[KEEL_A_DECISION_MOVE_NS] = U32(keel_decision, move_ns),
+		[KEEL_A_DECISION_EFFORT] = U32(keel_decision, effort),
+		[KEEL_A_DECISION_SEED] = U32(keel_decision, seed),
+		[KEEL_A_DECISION_HIT] = U32(keel_decision, hit),
+		[KEEL_A_DECISION_NR_NODES] = U32(keel_decision, nr_nodes),
+		[KEEL_A_DECISION_NR_VMS] = U32(keel_decision, nr_vms),
+		[KEEL_A_DECISION_NR_TASKS] = U32(keel_decision, nr_tasks),
+	};
+	struct nlattr *tb[KEEL_A_DECISION_MAX + 1], *nla;
+	struct keel_decision *d = arg;
+	struct keel_place_site *site;
+	int err, rem;
+
+	if (!attrs[KEEL_A_DECISION])
+		return -EBADMSG;
+	err = take(attrs[KEEL_A_DECISION], tb, KEEL_A_DECISION_MAX, fields, d);
+	if (err || tb[KEEL_A_DECISION_TASK])
+		return err ?: parse_task(tb[KEEL_A_DECISION_TASK], d);
+	if (d->nr_nodes > KEEL_NODES_MAX)
+		return -EBADMSG;
+	err = take_bytes(tb[KEEL_A_DECISION_LATENCY], d->latency,
+			 d->nr_nodes * d->nr_nodes * sizeof(d->latency[0]));
+	nla_for_each_nested(nla, attrs[KEEL_A_DECISION], rem) {
+		if (err || nla_type(nla) != KEEL_A_DECISION_SITE)
+			continue;
+		site = grow(&d->site, &d->nr_sites, sizeof(*site));
+		err = site ? take_bytes(nla, site, sizeof(*site)) : -ENOMEM;
+	}
 	return err;
 }

@@ -12,6 +12,7 @@ int keel_parse_vm(struct nlattr **attrs, void *vm);
 int keel_parse_snapshot(struct nlattr **attrs, void *snapshot);
 int keel_parse_place(struct nlattr **attrs, void *place);
 int keel_parse_place_vm(struct nlattr **attrs, void *vm);
+int keel_parse_decision(struct nlattr **attrs, void *decision);
 int keel_parse_move(struct nlattr **attrs, void *move);
 int keel_parse_matrix(struct nlattr **attrs, void *matrix);
 

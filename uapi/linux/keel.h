@@ -227,4 +227,29 @@ struct keel_snap_stat {
 /* Argument: 0 or KEEL_REASON_REQUESTED, or KEEL_REASON_DRAIN, as a value. */
 #define KEEL_SNAP_ABORT		_IO(KEEL_IOC, 0x06)
 
+/*
+ * Parts of a decision of placement, as KEEL_CMD_PLACE_DECISION_GET gives them;
+ * module/placement/score.h has their units.
+ */
+struct keel_place_site {
+	__u32 node;
+	__u32 cores;
+	__u32 cpus;
+	__u32 cache_kib;
+	__u32 foreign;
+};
+
+struct keel_place_task {
+	__u32 vm;
+	__u32 shared_kib;	/* of its VM */
+	__u32 util;
+	__u32 site;
+	__u32 inertia;
+	__u32 ours;		/* 0: it stays where it is */
+	__u32 plan;
+	__u32 pad;
+	__u64 allowed[4];	/* sites, a bit each */
+	/* __u32 touched[nr_nodes] */
+};
+
 #endif /* _UAPI_LINUX_KEEL_H */
