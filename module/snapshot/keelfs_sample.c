@@ -24,6 +24,8 @@
 
 /* Runs of folios in a file that is too large to be sampled as a whole. */
 #define SAMPLE_RUNS	16
+/* For each folio wanted so many are looked at: all may be pinned. */
+#define SAMPLE_LOOKS	4
 
 /* May it be taken out of the mappings? */
 static bool keelfs_sample_may(struct folio *folio)
@@ -54,12 +56,13 @@ static bool keelfs_sample_run(struct inode *inode, struct keelfs_sample *s,
 {
 	struct folio_batch batch;
 	bool apart = true;
-	u32 end = s->nr + want;
+	u32 end = s->nr + want, looks = want * SAMPLE_LOOKS;
 	unsigned int i;
 
 	folio_batch_init(&batch);
 	while (filemap_get_folios(inode->i_mapping, &start, ULONG_MAX, &batch)) {
-		for (i = 0; i < folio_batch_count(&batch) && s->nr < end; i++)
+		for (i = 0; i < folio_batch_count(&batch) && s->nr < end && looks;
+		     i++, looks--)
 			keelfs_sample_add(s, batch.folios[i], &apart);
 		i = folio_batch_count(&batch) - i;
 		folio_batch_release(&batch);

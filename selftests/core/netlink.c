@@ -39,11 +39,15 @@ FIXTURE_SETUP(nl)
 FIXTURE_TEARDOWN(nl)
 {
 	struct knl_host host;
+	char buf[64];
 
 	if (self->nl.fd < 0)
 		return;
 	knl_close(&self->nl);
 	EXPECT_EQ(0, knl_open(&self->nl));
+	/* It may have been begun by the abuse. */
+	knl_talk(&self->nl, buf, knl_begin(&self->nl, buf, KEEL_CMD_PLACE_STOP, 0));
+	knl_talk(&self->nl, buf, knl_begin(&self->nl, buf, KEEL_CMD_MATRIX_LOAD, 0));
 	EXPECT_EQ(0, knl_host_get(&self->nl, &host));
 	EXPECT_LT(0, strlen(host.version));
 	knl_close(&self->nl);
@@ -52,6 +56,13 @@ FIXTURE_TEARDOWN(nl)
 static const uint8_t with_id[] = {
 	KEEL_CMD_VM_GET, KEEL_CMD_SNAPSHOT_GET, KEEL_CMD_SNAPSHOT_ABORT,
 };
+
+/* Those that look at no id, and so let one be. */
+static bool ignores_id(int cmd)
+{
+	return cmd == KEEL_CMD_HOST_GET || (cmd >= KEEL_CMD_MATRIX_GET &&
+					    cmd != KEEL_CMD_PLACE_EXPLAIN);
+}
 
 TEST_F(nl, host_get)
 {
@@ -148,7 +159,9 @@ TEST_F(nl, id_repeated)
 TEST_F(nl, attributes_out_of_place)
 {
 	static const uint16_t types[] = {
-		0, KEEL_A_HOST, KEEL_A_VM, KEEL_A_SNAPSHOT, KEEL_A_MAX + 1, 77,
+		0, KEEL_A_HOST, KEEL_A_VM, KEEL_A_SNAPSHOT, KEEL_A_MATRIX,
+		KEEL_A_PLACE, KEEL_A_PLACE_VM, KEEL_A_DECISION, KEEL_A_MOVE,
+		KEEL_A_MAX + 1, 77,
 		0x3fff, KEEL_A_ID | NLA_F_NESTED, KEEL_A_ID | NLA_F_NET_BYTEORDER,
 		KEEL_A_VM | NLA_F_NESTED,
 	};
@@ -166,7 +179,7 @@ TEST_F(nl, attributes_out_of_place)
 				n = knl_put(buf, n, types[j], &id, 4);
 				ret = knl_talk(&self->nl, buf, n);
 				/* One policy for all: an id too many is let be. */
-				if (cmd == KEEL_CMD_HOST_GET &&
+				if (ignores_id(cmd) &&
 				    (types[j] & NLA_TYPE_MASK) == KEEL_A_ID)
 					continue;
 				EXPECT_NE(0, ret)
@@ -186,7 +199,7 @@ TEST_F(nl, commands_that_are_none)
 {
 	static const int cmds[] = {
 		0, KEEL_CMD_VM_NEW_NTF, KEEL_CMD_VM_DEL_NTF, KEEL_CMD_SNAPSHOT_NTF,
-		KEEL_CMD_MAX + 1, 100, 255,
+		KEEL_CMD_PLACE_MOVE_NTF, KEEL_CMD_MAX + 1, 100, 255,
 	};
 	uint32_t id = 1;
 	char buf[64];
@@ -331,6 +344,16 @@ TEST_F(nl, without_privilege)
 	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_SNAPSHOT_GET, 0));
 	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_SNAPSHOT_GET, NLM_F_DUMP));
 	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_SNAPSHOT_ABORT, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_MATRIX_GET, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_MATRIX_MEASURE, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_MATRIX_LOAD, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_GET, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_START, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_STOP, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_MODE, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_VM_GET, NLM_F_DUMP));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_EXPLAIN, 0));
+	EXPECT_EQ(EPERM, unprivileged(KEEL_CMD_PLACE_DECISION_GET, NLM_F_DUMP));
 }
 
 TEST_F(nl, snapshots_are_shown_and_aborted)
@@ -400,8 +423,12 @@ TEST_F_TIMEOUT(nl, fuzz, 300)
 	TH_LOG("%d messages, seed %lu", count, seed);
 	for (k = 0; k < count; k++) {
 		int attrs = rnd64(&seed) % 5;
+		int cmd = rnd64(&seed) % (KEEL_CMD_MAX + 3);
 
-		n = knl_begin(&self->nl, buf, rnd64(&seed) % (KEEL_CMD_MAX + 3),
+		/* Takes its time. */
+		if (cmd == KEEL_CMD_MATRIX_MEASURE && k % 1024)
+			cmd = KEEL_CMD_PLACE_START;
+		n = knl_begin(&self->nl, buf, cmd,
 			      rnd64(&seed) % 4 ? NLM_F_ACK : NLM_F_DUMP);
 		while (attrs--) {
 			uint16_t len = rnd64(&seed) % 3 ? 4 :
@@ -409,7 +436,7 @@ TEST_F_TIMEOUT(nl, fuzz, 300)
 
 			for (i = 0; i < sizeof(data); i++)
 				data[i] = rnd64(&seed) % 4 ? 0 : rnd64(&seed);
-			n = knl_put(buf, n, rnd64(&seed) % 8 |
+			n = knl_put(buf, n, rnd64(&seed) % (KEEL_A_MAX + 2) |
 				    (rnd64(&seed) % 16 ? 0 :
 				     rnd64(&seed) & 0xc000), data, len);
 		}

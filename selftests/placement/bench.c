@@ -201,7 +201,7 @@ static void rules_all(u32 hosts)
 
 #define DAY	86400	/* periods of a second */
 
-static void day(void)
+static void steady_day(void)
 {
 	const struct random_shape shape = { 4, 2, 8, 2, 100, 25, 60 };
 	struct random_host r;
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "rules"))
 		rules_all(argc > 2 ? atoi(argv[2]) : 100);
 	else if (!strcmp(what, "day"))
-		day();
+		steady_day();
 	else
 		return 2;
 	return 0;

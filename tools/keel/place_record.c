@@ -32,15 +32,16 @@ static json_t *numbers32(const uint32_t *v, uint32_t nr)
 
 static json_t *sites_json(const struct keel_decision *d)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *site;
 
 	for (uint32_t i = 0; i < d->nr_sites; i++) {
 		const struct keel_place_site *s = &d->site[i];
 
-		json_array_append_new(list, json_pack("{si si si sI sI}",
-			"node", s->node, "cores", s->cores, "cpus", s->cpus,
-			"cache_kib", (json_int_t)s->cache_kib,
-			"foreign", (json_int_t)s->foreign));
+		site = json_pack("{si si si sI sI}", "node", s->node,
+				 "cores", s->cores, "cpus", s->cpus,
+				 "cache_kib", (json_int_t)s->cache_kib,
+				 "foreign", (json_int_t)s->foreign);
+		json_array_append_new(list, site);
 	}
 	return list;
 }
