@@ -13,6 +13,9 @@
 #define UTIL_NOTHING	(PLACE_ONE * UTIL_SCALE / 100)
 #define KIB_NOTHING	16
 
+/* A move must save so many times twice as much as soon after news, at most. */
+#define CALM_MAX	3
+
 /* For so many periods after news so much more is tried. */
 #define UNSETTLED	3
 #define NEWS_EFFORT	8
@@ -136,8 +139,11 @@ u32 track_effort(u32 settled, u32 effort)
 void track_task(const struct track *t, const struct track_params *p,
 		u32 settled, struct place_task *task)
 {
+	u32 rest, calm = 0;
+
 	task->util = t->util / UTIL_SCALE;
-	task->inertia = p->inertia << t->strikes;
-	if (settled >= p->rest)
-		task->inertia *= 4;
+	/* The longer nothing is new, the surer it is noise that speaks. */
+	for (rest = p->rest; settled >= rest && calm < CALM_MAX; rest *= 4)
+		calm++;
+	task->inertia = p->inertia << t->strikes << (calm ? calm + 1 : 0);
 }

@@ -19,7 +19,8 @@
  * @inertia: part of its cost that a move must save at least, soon after
  *	something new was believed.
  * @rest: after so many periods without news of any thread only noise can be the
- *	reason for a move, and it must save four times as much.
+ *	reason for a move, and it must save four times as much; after four times as
+ *	many eight times, and after sixteen times as many sixteen times.
  * @calm: a thread that moves again within so many periods was moved too soon:
  *	its inertia is doubled, and so is that time. When twice as many have
  *	passed without a move, a doubling is taken back.
