@@ -273,10 +273,15 @@ static unsigned int keel_chase_load_start(const struct keel_chase *c,
 	return nr;
 }
 
-static u32 keel_chase_median(struct keel_chase_work *w)
+/**
+ * keel_chase_median - the middle one of some latencies
+ * @v: the latencies; they are sorted
+ * @nr: how many; at least 1
+ */
+u32 keel_chase_median(u32 *v, unsigned int nr)
 {
-	sort(w->batch, w->nr, sizeof(*w->batch), keel_chase_cmp, NULL);
-	return w->batch[w->nr / 2];
+	sort(v, nr, sizeof(*v), keel_chase_cmp, NULL);
+	return v[nr / 2];
 }
 
 /**
@@ -312,7 +317,7 @@ int keel_chase_run(const struct keel_chase *c, u32 *latency)
 	if (!err && !w->nr)
 		err = -EAGAIN;
 	if (!err)
-		*latency = keel_chase_median(w);
+		*latency = keel_chase_median(w->batch, w->nr);
 	kfree(w);
 	return err;
 }

@@ -32,6 +32,7 @@ struct keel_chase {
 
 struct keel_chase_buffer *keel_chase_buffer_create(int nid, const bool *stop);
 void keel_chase_buffer_destroy(struct keel_chase_buffer *b);
+u32 keel_chase_median(u32 *v, unsigned int nr);
 int keel_chase_run(const struct keel_chase *c, u32 *latency);
 
 #endif /* KEEL_PLACEMENT_CHASE_H */

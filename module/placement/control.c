@@ -5,7 +5,6 @@
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
-#include <linux/kernel_stat.h>
 #include <linux/kvm_host.h>
 #include <linux/slab.h>
 

@@ -11,7 +11,6 @@
 #include <linux/kernel_stat.h>
 #include <linux/slab.h>
 
-#include "core/netlink.h"
 #include "placement/control.h"
 #include "placement/decision.h"
 
@@ -75,7 +74,9 @@ static void keel_decision_sites(struct keel_decision *d)
 		more = 0;
 		for_each_cpu(cpu, topo->cpus[i]) {
 			busy = keel_cpu_busy(cpu);
-			more += busy - min(busy, d->cpu_busy[cpu]);
+			/* One that has just come has been busy before. */
+			if (d->cpu_busy[cpu])
+				more += busy - min(busy, d->cpu_busy[cpu]);
 			d->cpu_busy[cpu] = busy;
 		}
 		d->site[i].foreign = div64_u64(more * PLACE_ONE,

@@ -30,17 +30,11 @@ static int keel_decision_fill_params(struct sk_buff *skb,
 static int keel_decision_fill_host(struct sk_buff *skb,
 				   const struct place_host *h)
 {
-	u32 i, cells = h->nr_nodes * h->nr_nodes;
-	struct nlattr *latency;
-	u16 *cell;
+	u32 i;
 
-	latency = nla_reserve(skb, KEEL_A_DECISION_LATENCY,
-			      cells * sizeof(u16));
-	if (!latency)
+	if (keel_nl_put_latency(skb, KEEL_A_DECISION_LATENCY, h->latency,
+				h->nr_nodes * h->nr_nodes))
 		return -EMSGSIZE;
-	cell = nla_data(latency);
-	for (i = 0; i < cells; i++)
-		cell[i] = h->latency[i];
 	for (i = 0; i < h->nr_sites; i++) {
 		const struct place_site *s = &h->site[i];
 		const struct keel_place_site site = {

@@ -12,6 +12,8 @@
 #include <uapi/linux/keel_netlink.h>
 #include "placement/score.h"
 
+struct sk_buff;
+
 #define KEEL_PLACE_SOURCES	(KEEL_PLACE_SOURCE_SLIT + 1)
 #define KEEL_MATRIX_OUTLIERS	16
 #define KEEL_MATRIX_WHY		96	/* bytes of a sentence */
@@ -77,6 +79,10 @@ void keel_matrix_report_put(struct keel_matrix_report *r);
 int keel_matrix_measure(unsigned int budget_us, bool loaded);
 int keel_matrix_load(const u32 *node, u32 nr, const u16 *latency);
 void keel_matrix_forget(void);
+
+/* matrix_netlink.c */
+int keel_nl_put_latency(struct sk_buff *skb, int attr, const u32 *latency,
+			u32 nr);
 
 /* measure.c */
 

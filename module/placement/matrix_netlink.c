@@ -10,6 +10,30 @@
 #define MEASURE_US		20000
 #define MEASURE_US_MAX		1000000
 
+/**
+ * keel_nl_put_latency - latencies as u16 each
+ * @skb: the message
+ * @attr: the attribute
+ * @latency: tenths of ns, up to PLACE_LATENCY_MAX
+ * @nr: how many
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int keel_nl_put_latency(struct sk_buff *skb, int attr, const u32 *latency,
+			u32 nr)
+{
+	struct nlattr *cells = nla_reserve(skb, attr, nr * sizeof(u16));
+	u16 *cell;
+	u32 i;
+
+	if (!cells)
+		return -EMSGSIZE;
+	cell = nla_data(cells);
+	for (i = 0; i < nr; i++)
+		cell[i] = latency[i];
+	return 0;
+}
+
 static int keel_matrix_fill_table(struct sk_buff *skb,
 				  const struct keel_matrix_report *r,
 				  enum keel_place_source source)
@@ -43,22 +67,6 @@ static int keel_matrix_fill_table(struct sk_buff *skb,
 	return 0;
 }
 
-static int keel_matrix_fill_used(struct sk_buff *skb,
-				 const struct keel_matrix *used)
-{
-	u32 i, nr = used->nr * used->nr;
-	struct nlattr *cells;
-	u16 *cell;
-
-	cells = nla_reserve(skb, KEEL_A_MATRIX_LATENCY, nr * sizeof(u16));
-	if (!cells)
-		return -EMSGSIZE;
-	cell = nla_data(cells);
-	for (i = 0; i < nr; i++)
-		cell[i] = used->latency[i];
-	return 0;
-}
-
 static int keel_matrix_fill_outlier(struct sk_buff *skb,
 				    const struct keel_matrix_outlier *o)
 {
@@ -86,7 +94,8 @@ static int keel_matrix_fill(struct sk_buff *skb, const void *obj)
 	if (nla_put_u32(skb, KEEL_A_MATRIX_SOURCE, r->used.source) ||
 	    nla_put(skb, KEEL_A_MATRIX_NODES, r->used.nr * sizeof(u32),
 		    r->used.node) ||
-	    keel_matrix_fill_used(skb, &r->used))
+	    keel_nl_put_latency(skb, KEEL_A_MATRIX_LATENCY, r->used.latency,
+				r->used.nr * r->used.nr))
 		err = -EMSGSIZE;
 	for (i = 0; !err && i < KEEL_PLACE_SOURCES; i++)
 		err = keel_matrix_fill_table(skb, r, i);

@@ -8,7 +8,7 @@
 #include <linux/nodemask.h>
 #include <linux/sched/isolation.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
+#include <linux/string.h>
 
 #include "placement/chase.h"
 #include "placement/matrix.h"
@@ -58,18 +58,6 @@ static void keel_measure_outlier(struct keel_measure *m, int cpu, int node,
 	};
 }
 
-static u32 keel_measure_median(const u32 *r, unsigned int nr)
-{
-	u32 v[KEEL_CHASE_CPUS], i, k;
-
-	for (i = 0; i < nr; i++) {
-		for (k = i; k && v[k - 1] > r[i]; k--)
-			v[k] = v[k - 1];
-		v[k] = r[i];
-	}
-	return v[nr / 2];
-}
-
 /* The first time; the second, which tells how far that can be trusted. */
 static void keel_measure_take(struct keel_measure *m, int from, int to,
 			      u32 latency)
@@ -89,7 +77,7 @@ static int keel_measure_pair(struct keel_measure *m,
 			     struct keel_chase_buffer *b, int from, int to)
 {
 	int cpus[KEEL_CHASE_CPUS], got[KEEL_CHASE_CPUS];
-	u32 r[KEEL_CHASE_CPUS], usual;
+	u32 r[KEEL_CHASE_CPUS], sorted[KEEL_CHASE_CPUS], usual;
 	unsigned int i, nr, n = 0;
 	int err;
 
@@ -112,7 +100,8 @@ static int keel_measure_pair(struct keel_measure *m,
 	}
 	if (!n)
 		return 0;
-	usual = keel_measure_median(r, n);
+	memcpy(sorted, r, n * sizeof(*r));
+	usual = keel_chase_median(sorted, n);
 	for (i = 0; i < n; i++)
 		keel_measure_outlier(m, got[i], to, r[i], usual);
 	keel_measure_take(m, from, to, usual);

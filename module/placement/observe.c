@@ -170,14 +170,12 @@ static u64 keel_numa_faults(const struct task_struct *task, int nid)
 	return task->numa_faults[2 * nid] + task->numa_faults[2 * nid + 1];
 }
 
-/* The part of @kib that a thread has on @nid by its hinting faults. */
+/* The part of @kib that a thread, which has such, has on @nid by its faults. */
 static u32 keel_numa_part(const struct task_struct *task, int nid, u32 kib)
 {
 	u64 all = 0, here;
 	int n;
 
-	if (!READ_ONCE(task->numa_faults))
-		return kib;
 	for_each_online_node(n)
 		all += keel_numa_faults(task, n);
 	here = keel_numa_faults(task, nid);

@@ -393,35 +393,24 @@ int keel_nl_place_explain_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static int keel_move_fill(struct sk_buff *skb, const void *obj)
+static int keel_move_fill_way(struct sk_buff *skb, const struct keel_thread *t)
 {
-	const struct keel_thread *t = obj;
 	const struct keel_topology *topo = keel_place.topology;
 	const struct keel_decision *d = &keel_place.last;
-	struct nlattr *nest = nla_nest_start(skb, KEEL_A_MOVE);
 	u32 from = d->from[t->slot], to = d->plan[t->slot];
 
-	if (!nest)
-		return -EMSGSIZE;
-	if (nla_put_u32(skb, KEEL_A_MOVE_VM, t->vm->vm->id) ||
-	    nla_put_u32(skb, KEEL_A_MOVE_KIND, t->kind) ||
-	    nla_put_u32(skb, KEEL_A_MOVE_INDEX, t->index) ||
-	    nla_put_u32(skb, KEEL_A_MOVE_TID, t->task->pid) ||
-	    nla_put_u32(skb, KEEL_A_MOVE_FROM_SITE, from) ||
+	if (nla_put_u32(skb, KEEL_A_MOVE_FROM_SITE, from) ||
 	    nla_put_u32(skb, KEEL_A_MOVE_TO_SITE, to) ||
 	    nla_put_u32(skb, KEEL_A_MOVE_FROM_NODE,
 			topo->node[topo->site[from].node]) ||
 	    nla_put_u32(skb, KEEL_A_MOVE_TO_NODE,
 			topo->node[topo->site[to].node]) ||
-	    nla_put_u32(skb, KEEL_A_MOVE_EXPECTED, d->expected[t->slot])) {
-		nla_nest_cancel(skb, nest);
+	    nla_put_u32(skb, KEEL_A_MOVE_EXPECTED, d->expected[t->slot]))
 		return -EMSGSIZE;
-	}
-	nla_nest_end(skb, nest);
 	return 0;
 }
 
-static int keel_left_fill(struct sk_buff *skb, const void *obj)
+static int keel_move_fill(struct sk_buff *skb, const void *obj)
 {
 	const struct keel_thread *t = obj;
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_MOVE);
@@ -432,7 +421,9 @@ static int keel_left_fill(struct sk_buff *skb, const void *obj)
 	    nla_put_u32(skb, KEEL_A_MOVE_KIND, t->kind) ||
 	    nla_put_u32(skb, KEEL_A_MOVE_INDEX, t->index) ||
 	    nla_put_u32(skb, KEEL_A_MOVE_TID, t->task->pid) ||
-	    nla_put_flag(skb, KEEL_A_MOVE_LEFT)) {
+	    (t->state == KEEL_PLACE_STATE_LEFT ?
+	     nla_put_flag(skb, KEEL_A_MOVE_LEFT) :
+	     keel_move_fill_way(skb, t))) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}
@@ -462,6 +453,5 @@ void keel_place_announce(const struct keel_thread *t)
 			      topo->node[topo->site[from].node],
 			      topo->node[topo->site[to].node],
 			      left ? 0 : d->expected[t->slot], left);
-	keel_nl_notify(KEEL_CMD_PLACE_MOVE_NTF,
-		       left ? keel_left_fill : keel_move_fill, t);
+	keel_nl_notify(KEEL_CMD_PLACE_MOVE_NTF, keel_move_fill, t);
 }

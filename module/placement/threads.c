@@ -11,7 +11,6 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "core/trace.h"
 #include "core/vm.h"
 #include "placement/control.h"
 #include "compat/compat.h"

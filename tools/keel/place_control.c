@@ -72,6 +72,17 @@ static int parse_options(int argc, char **argv, struct keel_place_options *o)
 	return err;
 }
 
+/**
+ * place_error - the last request failed: tell why
+ * @keel: the connection
+ * @err: what it said
+ */
+int place_error(struct keel *keel, int err)
+{
+	return err == -ENOENT || err == -EPROTO || err == -EINVAL ?
+	       bad("%s", keel_error(keel)) : fail("%s", keel_error(keel));
+}
+
 int place_start(int argc, char **argv)
 {
 	struct keel_place_options o = {
@@ -83,10 +94,8 @@ int place_start(int argc, char **argv)
 	if (parse_options(argc, argv, &o) || keel_connect(&keel))
 		return -1;
 	err = keel_place_start(keel, &o);
-	if (err == -EINVAL)
-		bad("%s", keel_error(keel));
-	else if (err)
-		fail("%s", keel_error(keel));
+	if (err)
+		place_error(keel, err);
 	keel_close(keel);
 	return err ? -1 : 0;
 }
@@ -108,17 +117,6 @@ int place_stop(int argc, char **argv)
 		bad("%s", keel_error(keel));
 	keel_close(keel);
 	return err ? -1 : 0;
-}
-
-/**
- * place_error - the last request failed: tell why
- * @keel: the connection
- * @err: what it said
- */
-int place_error(struct keel *keel, int err)
-{
-	return err == -ENOENT || err == -EPROTO || err == -EINVAL ?
-	       bad("%s", keel_error(keel)) : fail("%s", keel_error(keel));
 }
 
 static int set_mode(int argc, char **argv, enum keel_place_mode mode)

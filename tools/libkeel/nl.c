@@ -455,31 +455,22 @@ int keel_place_mode(struct keel *keel, uint32_t vm, enum keel_place_mode mode)
 /* A thread at a time; those of a VM come one after the other. */
 static int place_vm_append(struct nlattr **attrs, void *arg)
 {
+	struct nlattr *nest = attrs[KEEL_A_PLACE_VM], *id;
 	struct list *l = arg;
-	struct keel_place_vm *vms = l->items, part = { 0 };
-	int err = keel_parse_place_vm(attrs, &part);
+	struct keel_place_vm *vms = l->items;
 
-	if (!err && l->nr && vms[l->nr - 1].id == part.id && part.nr_threads) {
-		struct keel_place_vm *vm = &vms[l->nr - 1];
-		struct keel_thread *t = realloc(vm->thread, (vm->nr_threads + 1) *
-						sizeof(*t));
-
-		err = t ? 0 : -ENOMEM;
-		if (t) {
-			vm->thread = t;
-			t[vm->nr_threads++] = part.thread[0];
-		}
-		keel_place_vm_release(&part);
-		return err;
+	id = nest ? nla_find(nla_data(nest), nla_len(nest), KEEL_A_PLACE_VM_ID) :
+		    NULL;
+	if (!id)
+		return -EBADMSG;
+	if (!l->nr || vms[l->nr - 1].id != nla_get_u32(id)) {
+		vms = realloc(vms, (l->nr + 1) * sizeof(*vms));
+		if (!vms)
+			return -ENOMEM;
+		l->items = vms;
+		memset(&vms[l->nr++], 0, sizeof(*vms));
 	}
-	vms = err ? NULL : realloc(vms, (l->nr + 1) * sizeof(*vms));
-	if (!vms) {
-		keel_place_vm_release(&part);
-		return err ? err : -ENOMEM;
-	}
-	l->items = vms;
-	vms[l->nr++] = part;
-	return 0;
+	return keel_parse_place_vm(attrs, &vms[l->nr - 1]);
 }
 
 /**
