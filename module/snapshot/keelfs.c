@@ -75,8 +75,17 @@ u32 keelfs_mounts(void)
 	return atomic_read(&keelfs_nr_mounts);
 }
 
-static struct inode *keelfs_inode_create(struct super_block *sb,
-					 const struct inode *dir, umode_t mode)
+/**
+ * keelfs_inode_create - a new inode
+ * @sb: of keelfs
+ * @dir: its directory, NULL for none
+ * @mode: S_IFREG or S_IFDIR, and permissions
+ *
+ * Context: may sleep.
+ * Return: the inode, NULL without memory.
+ */
+struct inode *keelfs_inode_create(struct super_block *sb,
+				  const struct inode *dir, umode_t mode)
 {
 	struct inode *inode = new_inode(sb);
 
@@ -178,6 +187,7 @@ static struct inode *keelfs_inode_alloc(struct super_block *sb)
 
 	RCU_INIT_POINTER(ki->snap, NULL);
 	RCU_INIT_POINTER(ki->sample, NULL);
+	ki->moving = false;
 	INIT_LIST_HEAD(&ki->node);
 	return &ki->vfs_inode;
 }

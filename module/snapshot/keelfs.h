@@ -21,12 +21,15 @@ struct keelfs_sample;
  *	fault that saw NULL here while it held its folio's lock may map that
  *	folio: the arm waits for the lock.
  * @sample: folios whose users are being looked for, or NULL; read under RCU
+ * @moving: a folio of it is being moved to another node, under the mapping's
+ *	invalidate_lock
  * @node: in the list of all keelfs inodes, under keelfs_inodes_lock
  */
 struct keelfs_inode {
 	struct inode vfs_inode;
 	struct keel_snap_file __rcu *snap;
 	struct keelfs_sample __rcu *sample;
+	bool moving;
 	struct list_head node;
 };
 
@@ -69,6 +72,8 @@ static inline bool keelfs_folio_poisoned(struct folio *folio)
 /* keelfs.c */
 int keelfs_init(void);
 void keelfs_exit(void);
+struct inode *keelfs_inode_create(struct super_block *sb,
+				  const struct inode *dir, umode_t mode);
 bool keelfs_is_inode(const struct inode *inode);
 bool keelfs_is_file(const struct file *file);
 u64 keelfs_pages(void);

@@ -98,6 +98,21 @@ unlock:
 	return folio;
 }
 
+/*
+ * A folio is locked. If one is being moved it may be this one, and who waits for
+ * its lock with a reference to it keeps it from being moved. Return: true if the
+ * wait was without it, which it took.
+ */
+static bool keelfs_move_wait(struct inode *inode, struct folio *folio)
+{
+	if (!READ_ONCE(KEELFS_I(inode)->moving))
+		return false;
+	folio_put(folio);
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return true;
+}
+
 /**
  * keelfs_folio_lock - find or create the folio at an index, and lock it
  * @inode: keelfs file
@@ -127,7 +142,11 @@ struct folio *keelfs_folio_lock(struct inode *inode, pgoff_t pgoff,
 			return folio;
 		}
 
-		folio_lock(folio);
+		if (!folio_trylock(folio)) {
+			if (keelfs_move_wait(inode, folio))
+				continue;
+			folio_lock(folio);
+		}
 		if (folio->mapping == mapping &&
 		    folio_contains(folio, pgoff))
 			break;

@@ -126,7 +126,8 @@ static void keelfs_sample_unmap(struct inode *inode, struct keelfs_sample *s)
  * The sample is under way until keelfs_sample_end().
  *
  * Context: may sleep. One sample of a file at a time.
- * Return: 0; -ENOMEM; -EBUSY if the file is in a snapshot.
+ * Return: 0; -ENOMEM; -EBUSY if the file is in a snapshot, or being sampled for
+ * another VM.
  */
 int keelfs_sample_begin(struct inode *inode, u32 want, u32 seed)
 {
@@ -134,7 +135,7 @@ int keelfs_sample_begin(struct inode *inode, u32 want, u32 seed)
 	struct keelfs_sample *s;
 	struct rnd_state rnd;
 
-	if (rcu_access_pointer(ki->snap))
+	if (rcu_access_pointer(ki->snap) || rcu_access_pointer(ki->sample))
 		return -EBUSY;
 	want = max_t(u32, want, SAMPLE_RUNS);
 	s = kvzalloc(struct_size(s, page, want), GFP_KERNEL);
