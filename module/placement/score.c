@@ -172,9 +172,10 @@ void search_start_from(struct search *s, const u16 *plan)
 		put_in(s, i, plan ? plan[i] : s->l->task[i].site);
 }
 
-/* What an access of @t takes on average, as things are. */
-static u64 expected(const struct search *s, u32 t, u32 site)
+/* What an access of @t takes on average, where it is and as things are. */
+u64 search_expected(const struct search *s, u32 t)
 {
+	u32 site = s->at[t];
 	const struct place_site *at = &s->h->site[site];
 	u64 m = miss(s->p, at, s->sum[site].kib);
 
@@ -192,7 +193,7 @@ static void expect_moves(struct search *s, u32 t, u32 ease)
 {
 	const struct place_task *task = &s->l->task[t];
 	u64 kib = (u64)s->own_kib[t] + s->l->shared_kib[task->vm], k, ns, each;
-	u64 stay = task->util * expected(s, t, task->site);
+	u64 stay = task->util * search_expected(s, t);
 	u32 site;
 
 	if (stay < s->sum[task->site].cost / MANY)
@@ -282,7 +283,7 @@ void place_expected(const struct place_host *h, const struct place_load *l,
 	search_begin(&s, h, l, p, workspace);
 	search_start_from(&s, plan);
 	for (t = 0; t < l->nr_tasks; t++)
-		latency[t] = expected(&s, t, s.at[t]);
+		latency[t] = search_expected(&s, t);
 }
 
 /**
@@ -312,7 +313,7 @@ void place_explain(const struct place_host *h, const struct place_load *l,
 	r->memory = latency_of(&s, t, site);
 	r->miss = miss(p, at, s.sum[site].kib);
 	r->slowdown = slowdown(p, at, s.sum[site].util);
-	r->expected = expected(&s, t, site);
+	r->expected = search_expected(&s, t);
 	r->others = s.sum[site].cost - before -
 		    (u64)l->task[t].util * r->expected;
 	r->move = move_cost(&s, t, site);

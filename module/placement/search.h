@@ -178,6 +178,7 @@ static inline void move(struct search *s, u32 t, u32 site)
 }
 
 /* score.c */
+u64 search_expected(const struct search *s, u32 t);
 void search_begin(struct search *s, const struct place_host *h,
 		  const struct place_load *l, const struct place_params *p,
 		  void *workspace);
