@@ -11,7 +11,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_MEMORY_MIB + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
 	[KEEL_A_NODES] = { .type = NLA_BINARY, },
 	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
@@ -19,10 +19,11 @@ const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1] = {
 	[KEEL_A_BUDGET_US] = { .type = NLA_U32, },
 	[KEEL_A_PERIOD_MS] = { .type = NLA_U32, },
 	[KEEL_A_TEMPER] = NLA_POLICY_MAX(NLA_U32, 2),
-	[KEEL_A_GRAIN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KEEL_A_GRAIN] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KEEL_A_SAMPLES] = { .type = NLA_U32, },
 	[KEEL_A_MODE] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KEEL_A_VCPU] = { .type = NLA_U32, },
+	[KEEL_A_MEMORY_MIB] = { .type = NLA_U32, },
 };
 
 /* Ops table for keel */

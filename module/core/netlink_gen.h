@@ -12,7 +12,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-extern const struct nla_policy keel_nl_policy[KEEL_A_VCPU + 1];
+extern const struct nla_policy keel_nl_policy[KEEL_A_MEMORY_MIB + 1];
 
 /* Ops table for keel */
 extern const struct genl_small_ops keel_nl_ops[14];

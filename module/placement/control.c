@@ -20,22 +20,24 @@ struct keel_place keel_place = {
 	.vms = LIST_HEAD_INIT(keel_place.vms),
 };
 
+/* A thread goes to another CPU of its site if that has so much less to do. */
+#define CPU_STAYS	(PLACE_ONE / 4)
+
 static enum cpuhp_state keel_place_hp;
 
 static void keel_place_vm_destroy(struct keel_place_vm *pv)
 {
 	struct keel_thread *t, *next;
+	struct kvm *kvm = NULL;
 	struct file *file;
-	struct kvm *kvm;
 
 	keel_threads_free_heirs(pv);
 	list_for_each_entry_safe(t, next, &pv->threads, node)
 		keel_thread_destroy(t);
 	file = keel_vm_open(pv->vm, &kvm);
-	if (file) {
-		keel_observe_end(kvm);
+	keel_observe_end(pv, file ? kvm : NULL);
+	if (file)
 		fput(file);
-	}
 	list_del(&pv->node);
 	keel_vm_put(pv->vm);
 	kfree(pv->common);
@@ -63,6 +65,7 @@ static struct keel_place_vm *keel_place_vm_get(struct keel_vm *vm)
 		return NULL;
 	}
 	pv->vm = vm;
+	pv->slot = U32_MAX;
 	INIT_LIST_HEAD(&pv->threads);
 	list_add_tail(&pv->node, &keel_place.vms);
 	return pv;
@@ -122,6 +125,38 @@ static int keel_place_refresh(void)
 	return 0;
 }
 
+/* How much a thread would be in others' way: on a CPU, and next to it in its core. */
+static u32 keel_cpu_crowd(int cpu)
+{
+	const u32 *load = keel_place.last.cpu_load;
+	u32 crowd = load[cpu];
+	int other;
+
+	for_each_cpu(other, topology_sibling_cpumask(cpu))
+		crowd += load[other];
+	return crowd;
+}
+
+/* Of @mask only the CPU where a thread finds most room; it stays if that is near. */
+static void keel_place_one_cpu(const struct keel_thread *t, struct cpumask *mask)
+{
+	u32 least = U32_MAX, crowd;
+	int cpu, found = -1, now = task_cpu(t->task);
+
+	for_each_cpu_and(cpu, mask, cpu_online_mask) {
+		crowd = keel_cpu_crowd(cpu) + (cpu == now ? 0 : CPU_STAYS);
+		if (crowd < least) {
+			least = crowd;
+			found = cpu;
+		}
+	}
+	cpumask_clear(mask);
+	if (found < 0)
+		return;
+	cpumask_set_cpu(found, mask);
+	keel_place.last.cpu_load[found] += keel_place.last.task[t->slot].util;
+}
+
 /*
  * The CPUs of a site that a thread may use, by the grain. Return: false if there
  * is none any more.
@@ -137,6 +172,8 @@ static bool keel_place_mask(const struct keel_thread *t, u32 site,
 			    t->former);
 	else
 		cpumask_and(mask, topo->cpus[site], t->former);
+	if (keel_place.options.grain == KEEL_PLACE_GRAIN_CPU)
+		keel_place_one_cpu(t, mask);
 	return cpumask_intersects(mask, cpu_online_mask);
 }
 
@@ -173,34 +210,61 @@ static void keel_place_apply_all(void)
 
 	if (!alloc_cpumask_var(&mask, GFP_KERNEL))
 		return;
+	memset(d->cpu_load, 0, nr_cpu_ids * sizeof(*d->cpu_load));
+	/* Who stays chooses its CPU before who comes. */
 	for (i = 0; i < d->load.nr_tasks; i++)
-		if (d->ours[i])
-			keel_place_apply(d->thread[i], d->plan[i], mask,
-					 d->plan[i] != d->from[i]);
+		if (d->ours[i] && d->plan[i] == d->from[i])
+			keel_place_apply(d->thread[i], d->plan[i], mask, false);
+	for (i = 0; i < d->load.nr_tasks; i++)
+		if (d->ours[i] && d->plan[i] != d->from[i])
+			keel_place_apply(d->thread[i], d->plan[i], mask, true);
 	free_cpumask_var(mask);
+}
+
+/* What was seen is done with; the next sample sees threads where they are now. */
+static void keel_place_look_next(void)
+{
+	struct keel_place_vm *pv;
+
+	list_for_each_entry(pv, &keel_place.vms, node)
+		keel_observe_next(pv, keel_place.options.samples);
 }
 
 /* One period. The lock is held, and so are the CPUs. */
 static void keel_place_period(void)
 {
 	u64 begin;
+	int err;
 
 	if (keel_place_refresh())
 		return;
 	keel_matrix_get(&keel_place.matrix);
 	keel_place_look();
 	begin = ktime_get_ns();
-	if (keel_decision_make())
+	err = keel_decision_make();
+	if (!err) {
+		keel_place.counts.decide_ns = ktime_get_ns() - begin;
+		keel_place_apply_all();
+		keel_carry_memory();
+		keel_place.counts.periods++;
+	}
+	keel_place_look_next();
+	if (err)
 		return;
-	keel_place.counts.decide_ns = ktime_get_ns() - begin;
-	keel_place_apply_all();
-	keel_place.counts.periods++;
 	trace_keel_place_period(keel_place.counts.periods,
 				keel_place.last.load.nr_tasks,
 				keel_place.counts.moves,
 				keel_place.counts.sampled,
 				keel_place.counts.observe_ns,
 				keel_place.counts.decide_ns);
+}
+
+/* The first look begins to see, the second decides: let that not take long. */
+static unsigned long keel_place_delay(void)
+{
+	u32 ms = keel_place.options.period_ms;
+
+	return msecs_to_jiffies(keel_place.counts.periods < 2 ? ms / 4 : ms);
 }
 
 static void keel_place_work_fn(struct work_struct *work)
@@ -210,7 +274,7 @@ static void keel_place_work_fn(struct work_struct *work)
 	if (keel_place.running) {
 		keel_place_period();
 		queue_delayed_work(keel_wq, &keel_place.work,
-				   msecs_to_jiffies(keel_place.options.period_ms));
+				   keel_place_delay());
 	}
 	mutex_unlock(&keel_place.lock);
 	cpus_read_unlock();

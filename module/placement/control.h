@@ -18,15 +18,18 @@
 #include <linux/cpumask.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/keel_netlink.h>
 
 #include "placement/matrix.h"
+#include "placement/memory.h"
 #include "placement/topology.h"
 #include "placement/track.h"
 
 struct keel_vm;
+struct keelfs_sample;
 struct kvm;
 
 /**
@@ -53,6 +56,8 @@ struct kvm;
  * @ours: the affinity that was set
  * @slot: its number in the last decision
  * @moves: how often it was sent elsewhere
+ * @far: decisions in a row that wanted its memory to follow it
+ * @mems: nodes that its memory may be moved to
  */
 struct keel_thread {
 	struct keel_place_vm *vm;
@@ -77,6 +82,20 @@ struct keel_thread {
 	cpumask_var_t ours;
 	u32 slot;
 	u32 moves;
+	u32 far;
+	nodemask_t mems;
+};
+
+#define KEEL_PLACE_FILES_MAX	32	/* keelfs files of a VM */
+
+/**
+ * struct keel_place_file - a keelfs file of a VM, from a look to the next sample
+ * @file: held
+ * @sample: what the last one has shown, or NULL
+ */
+struct keel_place_file {
+	struct file *file;
+	struct keelfs_sample *sample;
 };
 
 /**
@@ -86,9 +105,13 @@ struct keel_thread {
  * @mode: is it to be placed?
  * @threads: its threads
  * @nr: of how many elements
+ * @slot: its number in the last decision
  * @seen: by the look that is under way
  * @common: KiB by node id of memory of which it is not known who uses it
  * @shared_kib: what is taken to be used by all of its threads
+ * @file: its keelfs files, during a period
+ * @nr_files: of how many elements
+ * @mems: nodes that its memory may be moved to, by the policies of its mappings
  */
 struct keel_place_vm {
 	struct list_head node;
@@ -96,9 +119,13 @@ struct keel_place_vm {
 	enum keel_place_mode mode;
 	struct list_head threads;
 	u32 nr;
+	u32 slot;
 	bool seen;
 	u32 *common;
 	u32 shared_kib;
+	struct keel_place_file file[KEEL_PLACE_FILES_MAX];
+	u32 nr_files;
+	nodemask_t mems;
 };
 
 /**
@@ -107,12 +134,14 @@ struct keel_place_vm {
  * @temper: how much a move must promise
  * @grain: which CPUs a thread may use
  * @samples: of a VM's memory in a period
+ * @memory_mib: so much memory may be moved in a second; 0: none
  */
 struct keel_place_options {
 	u32 period_ms;
 	enum keel_place_temper temper;
 	enum keel_place_grain grain;
 	u32 samples;
+	u32 memory_mib;
 };
 
 /**
@@ -122,6 +151,8 @@ struct keel_place_options {
  * @left: threads that were found with somebody else's affinity
  * @sampled: folios that were taken out of mappings
  * @unmapped: in how many operations, each of which stops a VM's vCPUs
+ * @carried_kib: memory that was moved to where it is used
+ * @stuck: folios that could not be: held, pinned, or no memory there
  * @decide_ns: time for the last decision
  * @observe_ns: for the last look before it
  */
@@ -131,6 +162,8 @@ struct keel_place_counts {
 	u64 left;
 	u64 sampled;
 	u64 unmapped;
+	u64 carried_kib;
+	u64 stuck;
 	u64 decide_ns;
 	u64 observe_ns;
 };
@@ -146,12 +179,18 @@ struct keel_place_counts {
  * @plan: the site each is to be on; those that are not ours to place stay
  * @advice: where these should be
  * @expected: tenths of ns of an access by @plan
+ * @own: memory that should follow each by @plan
+ * @shared: and what a VM's threads share
+ * @room: by node, KiB that were free for that
+ * @may: where the memory of each may be moved to, nodes, a bit each
  * @workspace: of the decision
  * @site: the sites, with what others use of them
  * @task: the threads, as place_load has them
  * @touched: what they use
  * @shared_kib: by VM
+ * @shared_at: that by node
  * @cpu_busy: by CPU, ns it was busy, as of the last look
+ * @cpu_load: by CPU, what was sent there by itself
  */
 struct keel_decision {
 	struct place_host host;
@@ -163,12 +202,18 @@ struct keel_decision {
 	u16 *plan;
 	u16 *advice;
 	u32 *expected;
+	struct place_memory *own;
+	struct place_memory *shared;
+	u32 *room;
+	u64 *may;
 	void *workspace;
 	struct place_site *site;
 	struct place_task *task;
 	u32 *touched;
 	u32 *shared_kib;
+	u32 *shared_at;
 	u64 *cpu_busy;
+	u32 *cpu_load;
 };
 
 struct keel_place {
@@ -205,6 +250,11 @@ void keel_thread_destroy(struct keel_thread *t);
 
 /* observe.c */
 void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples);
-void keel_observe_end(struct kvm *kvm);
+void keel_observe_next(struct keel_place_vm *pv, u32 samples);
+void keel_observe_end(struct keel_place_vm *pv, struct kvm *kvm);
+
+/* carry.c */
+void keel_carry_room(const struct keel_topology *topo, u32 *room);
+void keel_carry_memory(void);
 
 #endif /* KEEL_PLACEMENT_CONTROL_H */

@@ -104,6 +104,19 @@ static bool keel_decision_allowed(const struct keel_thread *t,
 	return any;
 }
 
+/* The nodes where its memory may be, bit by bit. */
+static u64 keel_decision_mems(const struct keel_thread *t)
+{
+	const struct keel_topology *topo = keel_place.topology;
+	u64 may = 0;
+	u32 i;
+
+	for (i = 0; i < topo->nr_nodes; i++)
+		if (node_isset(topo->node[i], t->mems))
+			may |= 1ULL << i;
+	return may;
+}
+
 /* A thread into the load. Return: false if it cannot be part of it. */
 static bool keel_decision_add(struct keel_decision *d, struct keel_thread *t,
 			      u32 vm)
@@ -119,9 +132,22 @@ static bool keel_decision_add(struct keel_decision *d, struct keel_thread *t,
 	row = &d->touched[d->load.nr_tasks * d->host.nr_nodes];
 	for (n = 0; n < d->host.nr_nodes; n++)
 		row[n] = t->average[keel_place.topology->node[n]];
+	d->may[d->load.nr_tasks] = keel_decision_mems(t);
 	d->thread[d->load.nr_tasks] = t;
 	t->slot = d->load.nr_tasks++;
 	return true;
+}
+
+static void keel_decision_add_vm(struct keel_decision *d,
+				 struct keel_place_vm *pv)
+{
+	u32 nodes = d->host.nr_nodes, n;
+
+	pv->slot = d->load.nr_vms++;
+	d->shared_kib[pv->slot] = pv->shared_kib;
+	for (n = 0; n < nodes; n++)
+		d->shared_at[pv->slot * nodes + n] =
+			pv->common[keel_place.topology->node[n]];
 }
 
 static void keel_decision_threads(struct keel_decision *d)
@@ -130,7 +156,7 @@ static void keel_decision_threads(struct keel_decision *d)
 	struct keel_thread *t;
 
 	list_for_each_entry(pv, &keel_place.vms, node) {
-		d->shared_kib[d->load.nr_vms] = pv->shared_kib;
+		keel_decision_add_vm(d, pv);
 		list_for_each_entry(t, &pv->threads, node) {
 			keel_thread_check(t);
 			if (!keel_thread_counts(t))
@@ -139,9 +165,8 @@ static void keel_decision_threads(struct keel_decision *d)
 				      &track_defaults, t->util, t->touched,
 				      nr_node_ids, keel_thread_noise(t));
 			if (d->load.nr_tasks < PLACE_TASKS_MAX)
-				keel_decision_add(d, t, d->load.nr_vms);
+				keel_decision_add(d, t, pv->slot);
 		}
-		d->load.nr_vms++;
 	}
 }
 
@@ -199,6 +224,20 @@ static void keel_decision_release(struct keel_decision *d)
 	}
 }
 
+/* Memory that should follow its threads; those that are not ours to place stay. */
+static void keel_decision_memory(struct keel_decision *d)
+{
+	const struct place_remote remote = {
+		.shared_at = d->shared_at,
+		.room = d->room,
+		.may = d->may,
+	};
+
+	keel_carry_room(keel_place.topology, d->room);
+	place_memory(&d->host, &d->load, &d->params, d->workspace, d->plan,
+		     &remote, d->own, d->shared);
+}
+
 /* Room for @n elements; what was there is not kept. */
 static int keel_room(void *array, size_t n, size_t size)
 {
@@ -221,8 +260,15 @@ static int keel_decision_rooms(struct keel_decision *d, u32 tasks, u32 vms)
 	    keel_room(&d->plan, tasks, sizeof(*d->plan)) ||
 	    keel_room(&d->advice, tasks, sizeof(*d->advice)) ||
 	    keel_room(&d->expected, tasks, sizeof(*d->expected)) ||
+	    keel_room(&d->own, tasks, sizeof(*d->own)) ||
+	    keel_room(&d->shared, vms, sizeof(*d->shared)) ||
+	    keel_room(&d->room, nodes, sizeof(*d->room)) ||
+	    keel_room(&d->may, tasks, sizeof(*d->may)) ||
+	    keel_room(&d->cpu_load, nr_cpu_ids, sizeof(*d->cpu_load)) ||
 	    keel_room(&d->touched, cells, sizeof(*d->touched)) ||
 	    keel_room(&d->shared_kib, vms, sizeof(*d->shared_kib)) ||
+	    keel_room(&d->shared_at, (size_t)vms * nodes,
+		      sizeof(*d->shared_at)) ||
 	    keel_room(&d->site, PLACE_SITES_MAX, sizeof(*d->site)))
 		return -ENOMEM;
 	if (!d->cpu_busy)
@@ -238,9 +284,12 @@ static void keel_decision_forget(struct keel_decision *d)
 	struct keel_thread *t;
 
 	d->load.nr_tasks = 0;
-	list_for_each_entry(pv, &keel_place.vms, node)
+	d->load.nr_vms = 0;
+	list_for_each_entry(pv, &keel_place.vms, node) {
+		pv->slot = U32_MAX;
 		list_for_each_entry(t, &pv->threads, node)
 			t->slot = U32_MAX;
+	}
 }
 
 /* Arrays for as many threads and VMs as there are. */
@@ -298,6 +347,7 @@ static int keel_decision_decide(struct keel_decision *d)
 	keel_decision_release(d);
 	place_expected(&d->host, &d->load, &d->params, d->workspace, d->plan,
 		       d->expected);
+	keel_decision_memory(d);
 	return 0;
 }
 
@@ -342,8 +392,14 @@ void keel_decision_free(void)
 	kvfree(d->plan);
 	kvfree(d->advice);
 	kvfree(d->expected);
+	kvfree(d->own);
+	kvfree(d->shared);
+	kvfree(d->room);
+	kvfree(d->may);
+	kvfree(d->cpu_load);
 	kvfree(d->touched);
 	kvfree(d->shared_kib);
+	kvfree(d->shared_at);
 	kvfree(d->site);
 	kvfree(d->cpu_busy);
 	kvfree(d->workspace);

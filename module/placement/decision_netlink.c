@@ -59,12 +59,23 @@ static int keel_decision_fill(struct sk_buff *skb, const void *obj)
 	if (!nest)
 		return -EMSGSIZE;
 	if (keel_decision_fill_params(skb, d) ||
-	    keel_decision_fill_host(skb, &d->host)) {
+	    keel_decision_fill_host(skb, &d->host) ||
+	    nla_put(skb, KEEL_A_DECISION_ROOM,
+		    d->host.nr_nodes * sizeof(*d->room), d->room)) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}
 	nla_nest_end(skb, nest);
 	return 0;
+}
+
+static struct keel_place_memory keel_decision_memory_of(const struct place_memory *m)
+{
+	return (struct keel_place_memory){
+		.from = m->from,
+		.kib = m->kib,
+		.to = m->to,
+	};
 }
 
 static int keel_decision_fill_task(struct sk_buff *skb, const void *obj)
@@ -74,11 +85,12 @@ static int keel_decision_fill_task(struct sk_buff *skb, const void *obj)
 	const struct place_task *t = &d->task[i];
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_DECISION), *nla;
 	struct keel_place_task *task;
+	u32 *row;
 
 	if (!nest)
 		return -EMSGSIZE;
 	nla = nla_reserve(skb, KEEL_A_DECISION_TASK,
-			  sizeof(*task) + nodes * sizeof(u32));
+			  sizeof(*task) + 2 * nodes * sizeof(u32));
 	if (!nla) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
@@ -92,9 +104,14 @@ static int keel_decision_fill_task(struct sk_buff *skb, const void *obj)
 		.inertia = t->inertia,
 		.ours = d->ours[i],
 		.plan = d->plan[i],
+		.mems = d->may[i],
+		.own = keel_decision_memory_of(&d->own[i]),
+		.shared = keel_decision_memory_of(&d->shared[t->vm]),
 	};
 	memcpy(task->allowed, t->allowed, sizeof(task->allowed));
-	memcpy(task + 1, &d->touched[i * nodes], nodes * sizeof(u32));
+	row = (u32 *)(task + 1);
+	memcpy(row, &d->touched[i * nodes], nodes * sizeof(u32));
+	memcpy(row + nodes, &d->shared_at[t->vm * nodes], nodes * sizeof(u32));
 	nla_nest_end(skb, nest);
 	return 0;
 }

@@ -10,10 +10,12 @@
  */
 #include <linux/kthread.h>
 #include <linux/kvm_host.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/numa_balancing.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "core/vm.h"
@@ -23,7 +25,6 @@
 #include "compat/compat.h"
 
 #define KIB(bytes)	((u32)min_t(u64, (bytes) >> 10, U32_MAX))
-#define FILES_MAX	32	/* keelfs files of a VM */
 
 static void keel_kib_add(u32 *to, u64 kib)
 {
@@ -35,53 +36,96 @@ static u32 keel_seed(void)
 	return (u32)keel_place.counts.periods * 2654435761u + 1;
 }
 
-/* The keelfs files of some slots, each once and held; the bytes of the rest. */
-struct keel_vm_files {
-	struct file *file[FILES_MAX];
-	unsigned int nr;
-	u64 other;
-};
-
-static void keel_vm_files_add(struct keel_vm_files *f, struct file *file)
+#ifdef CONFIG_NUMA
+/* Leave of @nodes those that a policy lets memory be moved to. */
+static void keel_policy_limit(nodemask_t *nodes, const struct mempolicy *pol)
 {
-	unsigned int i;
-
-	for (i = 0; i < f->nr; i++)
-		if (file_inode(f->file[i]) == file_inode(file))
-			return;
-	if (f->nr < FILES_MAX)
-		f->file[f->nr++] = get_file(file);
+	switch (pol ? pol->mode : MPOL_DEFAULT) {
+	case MPOL_DEFAULT:
+	case MPOL_LOCAL:
+		break;
+	case MPOL_BIND:
+	case MPOL_PREFERRED:
+	case MPOL_PREFERRED_MANY:
+		nodes_and(*nodes, *nodes, pol->nodes);
+		break;
+	default:	/* it is spread on purpose */
+		nodes_clear(*nodes);
+	}
 }
 
-static void keel_vm_files_get(struct keel_vm_files *f, struct mm_struct *mm,
-			      struct keel_slot_info *slot, size_t nr)
+static void keel_vma_limit(nodemask_t *nodes, const struct vm_area_struct *vma)
+{
+	keel_policy_limit(nodes, vma->vm_policy);
+}
+
+static void keel_task_limit(nodemask_t *nodes, struct task_struct *task)
+{
+	task_lock(task);
+	keel_policy_limit(nodes, task->mempolicy);
+	nodes_and(*nodes, *nodes, task->mems_allowed);
+	task_unlock(task);
+}
+#else
+static void keel_vma_limit(nodemask_t *nodes, const struct vm_area_struct *vma)
+{
+}
+
+static void keel_task_limit(nodemask_t *nodes, struct task_struct *task)
+{
+}
+#endif
+
+static void keel_file_add(struct keel_place_vm *pv, struct file *file)
+{
+	u32 i;
+
+	for (i = 0; i < pv->nr_files; i++)
+		if (file_inode(pv->file[i].file) == file_inode(file))
+			return;
+	if (pv->nr_files < KEEL_PLACE_FILES_MAX)
+		pv->file[pv->nr_files++].file = get_file(file);
+}
+
+/*
+ * The keelfs files of a VM's slots, each once and held. Return: the bytes of the
+ * other slots; those that have none are made empty.
+ */
+static u64 keel_files_get(struct keel_place_vm *pv, struct mm_struct *mm,
+			  struct keel_slot_info *slot, size_t nr)
 {
 	struct vm_area_struct *vma;
 	u64 other = 0;
 	size_t i;
 
-	memset(f, 0, sizeof(*f));
 	mmap_read_lock(mm);
 	for (i = 0; i < nr; i++) {
 		vma = find_vma(mm, slot[i].hva);
-		if (vma && vma->vm_start > slot[i].hva)
-			vma = NULL;
-		if (vma && vma->vm_file &&
-		    keelfs_is_inode(file_inode(vma->vm_file)))
-			keel_vm_files_add(f, vma->vm_file);
-		else if (vma)
-			f->other += slot[i].size;
-		if (!vma || f->other == other)
-			slot[i].size = 0;	/* of no interest any more */
-		other = f->other;
+		if (!vma || vma->vm_start > slot[i].hva) {
+			slot[i].size = 0;
+			continue;
+		}
+		keel_vma_limit(&pv->mems, vma);
+		if (vma->vm_file && keelfs_is_inode(file_inode(vma->vm_file))) {
+			keel_file_add(pv, vma->vm_file);
+			slot[i].size = 0;
+		}
+		other += slot[i].size;
 	}
 	mmap_read_unlock(mm);
+	return other;
 }
 
-static void keel_vm_files_put(struct keel_vm_files *f)
+static void keel_files_put(struct keel_place_vm *pv)
 {
-	while (f->nr)
-		fput(f->file[--f->nr]);
+	struct keel_place_file *f;
+
+	while (pv->nr_files) {
+		f = &pv->file[--pv->nr_files];
+		keelfs_sample_free(f->sample);
+		fput(f->file);
+		*f = (struct keel_place_file){};
+	}
 }
 
 static struct keel_thread *keel_thread_of(struct keel_place_vm *pv, pid_t tid)
@@ -114,9 +158,9 @@ static void keel_observe_folio(struct keel_place_vm *pv, struct inode *inode,
 	t->samples++;
 }
 
-static void keel_observe_sample(struct keel_place_vm *pv, struct inode *inode)
+static void keel_observe_sample(struct keel_place_vm *pv, struct inode *inode,
+				const struct keelfs_sample *s)
 {
-	struct keelfs_sample *s = keelfs_sample_end(inode);
 	struct keel_thread *t;
 	u32 i;
 
@@ -131,7 +175,6 @@ static void keel_observe_sample(struct keel_place_vm *pv, struct inode *inode)
 			t->samples = 0;
 		}
 	}
-	keelfs_sample_free(s);
 }
 
 /* Where pages of the slots that are not on keelfs lie. */
@@ -194,6 +237,8 @@ static void keel_observe_common(struct keel_place_vm *pv)
 		keel_kib_add(&all, pv->common[nid]);
 	pv->shared_kib = all;
 	list_for_each_entry(t, &pv->threads, node) {
+		t->mems = pv->mems;
+		keel_task_limit(&t->mems, t->task);
 		for_each_online_node(nid) {
 			here = pv->common[nid];
 #ifdef CONFIG_NUMA_BALANCING
@@ -205,69 +250,91 @@ static void keel_observe_common(struct keel_place_vm *pv)
 	}
 }
 
+/*
+ * The samples of a VM's files end, and are its own until keel_files_put(). By
+ * residency of the rest, if @samples is not 0.
+ */
+static void keel_observe_slots(struct keel_place_vm *pv, struct kvm *kvm,
+			       u32 samples)
+{
+	struct keel_slot_info *slot;
+	u64 other;
+	size_t nr;
+	u32 i;
+
+	slot = keel_vm_slots(kvm, &nr);
+	if (!slot)
+		return;
+	if (mmget_not_zero(kvm->mm)) {
+		other = keel_files_get(pv, kvm->mm, slot, nr);
+		for (i = 0; i < pv->nr_files; i++)
+			pv->file[i].sample =
+				keelfs_sample_end(file_inode(pv->file[i].file));
+		if (other && samples)
+			keel_observe_residency(pv, kvm->mm, slot, nr, other,
+					       samples);
+		mmput(kvm->mm);
+	}
+	kvfree(slot);
+}
+
 /**
  * keel_observe_vm - what the threads of a VM have touched since the last time
  * @pv: the VM, whose threads have been looked at
  * @kvm: the same
- * @samples: how many places of its memory to look at until the next time
+ * @samples: how many places of its memory that is not on keelfs to look at
+ *
+ * What was seen of its keelfs files is in @pv->file until keel_observe_next().
  *
  * Context: a kernel thread without an address space; may sleep; keel_place.lock
  * is held.
  */
 void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 {
-	struct mm_struct *mm = kvm->mm;
-	struct keel_slot_info *slot;
-	struct keel_vm_files files;
-	unsigned int i;
-	size_t nr;
+	u32 i;
 
 	lockdep_assert_held(&keel_place.lock);
 	memset(pv->common, 0, nr_node_ids * sizeof(u32));
 	pv->shared_kib = 0;
-	slot = keel_vm_slots(kvm, &nr);
-	if (!slot)
-		return;
-	if (mmget_not_zero(mm)) {
-		keel_vm_files_get(&files, mm, slot, nr);
-		for (i = 0; i < files.nr; i++) {
-			keel_observe_sample(pv, file_inode(files.file[i]));
-			keelfs_sample_begin(file_inode(files.file[i]),
-					    samples / files.nr, keel_seed() + i);
-		}
-		if (files.other)
-			keel_observe_residency(pv, mm, slot, nr, files.other,
-					       samples);
-		keel_vm_files_put(&files);
-		mmput(mm);
-	}
-	kvfree(slot);
+	pv->mems = node_states[N_MEMORY];
+	keel_files_put(pv);
+	keel_observe_slots(pv, kvm, samples);
+	for (i = 0; i < pv->nr_files; i++)
+		keel_observe_sample(pv, file_inode(pv->file[i].file),
+				    pv->file[i].sample);
 	keel_observe_common(pv);
 }
 
 /**
- * keel_observe_end - sample a VM no more
- * @kvm: the VM
+ * keel_observe_next - what was seen is done with; see anew
+ * @pv: the VM
+ * @samples: how many places of its memory on keelfs to look at
  *
  * Context: may sleep; keel_place.lock is held.
  */
-void keel_observe_end(struct kvm *kvm)
+void keel_observe_next(struct keel_place_vm *pv, u32 samples)
 {
-	struct keel_slot_info *slot;
-	struct keel_vm_files files;
-	unsigned int i;
-	size_t nr;
+	u32 i;
 
 	lockdep_assert_held(&keel_place.lock);
-	slot = keel_vm_slots(kvm, &nr);
-	if (!slot)
-		return;
-	if (mmget_not_zero(kvm->mm)) {
-		keel_vm_files_get(&files, kvm->mm, slot, nr);
-		for (i = 0; i < files.nr; i++)
-			keelfs_sample_free(keelfs_sample_end(file_inode(files.file[i])));
-		keel_vm_files_put(&files);
-		mmput(kvm->mm);
-	}
-	kvfree(slot);
+	for (i = 0; i < pv->nr_files; i++)
+		keelfs_sample_begin(file_inode(pv->file[i].file),
+				    samples / pv->nr_files, keel_seed() + i);
+	keel_files_put(pv);
+}
+
+/**
+ * keel_observe_end - sample a VM no more
+ * @pv: the VM
+ * @kvm: the same, NULL if it has gone
+ *
+ * Context: may sleep; keel_place.lock is held.
+ */
+void keel_observe_end(struct keel_place_vm *pv, struct kvm *kvm)
+{
+	lockdep_assert_held(&keel_place.lock);
+	keel_files_put(pv);
+	if (kvm)
+		keel_observe_slots(pv, kvm, 0);
+	keel_files_put(pv);
 }

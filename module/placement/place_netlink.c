@@ -19,6 +19,7 @@ static const struct keel_place_options keel_place_usual = {
 	.temper = KEEL_PLACE_TEMPER_NORMAL,
 	.grain = KEEL_PLACE_GRAIN_SITE,
 	.samples = 1024,
+	.memory_mib = 0,
 };
 
 static int keel_place_fill_site(struct sk_buff *skb,
@@ -53,6 +54,9 @@ static int keel_place_fill_options(struct sk_buff *skb)
 	    nla_put_u32(skb, KEEL_A_PLACE_TEMPER, o->temper) ||
 	    nla_put_u32(skb, KEEL_A_PLACE_GRAIN, o->grain) ||
 	    nla_put_u32(skb, KEEL_A_PLACE_SAMPLES, o->samples) ||
+	    nla_put_u32(skb, KEEL_A_PLACE_MEMORY_MIB, o->memory_mib) ||
+	    keel_nl_put_u64(skb, KEEL_A_PLACE_CARRIED_KIB, c->carried_kib) ||
+	    keel_nl_put_u64(skb, KEEL_A_PLACE_STUCK, c->stuck) ||
 	    nla_put_u32(skb, KEEL_A_PLACE_SOURCE, keel_place.matrix.source) ||
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_PERIODS, c->periods) ||
 	    keel_nl_put_u64(skb, KEEL_A_PLACE_MOVES, c->moves) ||
@@ -90,6 +94,27 @@ static int keel_place_fill(struct sk_buff *skb, const void *obj)
 	return 0;
 }
 
+/* Into attribute @attr of a thread or a VM, if there is anything to say. */
+static int keel_memory_fill(struct sk_buff *skb, int attr,
+			    const struct place_memory *m)
+{
+	struct nlattr *nest;
+
+	if (!m->from)
+		return 0;
+	nest = nla_nest_start(skb, attr);
+	if (!nest ||
+	    keel_nl_put_u64(skb, KEEL_A_MEMORY_FROM, m->from) ||
+	    nla_put_u32(skb, KEEL_A_MEMORY_TO,
+			keel_place.topology->node[m->to]) ||
+	    nla_put_u32(skb, KEEL_A_MEMORY_KIB, m->kib) ||
+	    nla_put_s64(skb, KEEL_A_MEMORY_SAVES, m->saves, 0) ||
+	    nla_put_s64(skb, KEEL_A_MEMORY_COPY, m->copy, 0))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int keel_thread_fill_plan(struct sk_buff *skb,
 				 const struct keel_thread *t)
 {
@@ -103,7 +128,7 @@ static int keel_thread_fill_plan(struct sk_buff *skb,
 	    nla_put_u32(skb, KEEL_A_THREAD_PLAN, plan[t->slot]) ||
 	    nla_put_u32(skb, KEEL_A_THREAD_EXPECTED, d->expected[t->slot]))
 		return -EMSGSIZE;
-	return 0;
+	return keel_memory_fill(skb, KEEL_A_THREAD_MEMORY, &d->own[t->slot]);
 }
 
 static int keel_thread_fill(struct sk_buff *skb, const struct keel_thread *t)
@@ -159,6 +184,9 @@ static int keel_place_vm_fill(struct sk_buff *skb, const void *obj)
 	    nla_put_u32(skb, KEEL_A_PLACE_VM_MODE, pv->mode) ||
 	    nla_put_u32(skb, KEEL_A_PLACE_VM_SHARED_KIB, pv->shared_kib))
 		err = -EMSGSIZE;
+	if (!err && pv->slot < keel_place.last.load.nr_vms)
+		err = keel_memory_fill(skb, KEEL_A_PLACE_VM_MEMORY,
+				       &keel_place.last.shared[pv->slot]);
 	if (!err && part->t)
 		err = keel_thread_fill(skb, part->t);
 	if (err) {
@@ -261,6 +289,8 @@ int keel_nl_place_start_doit(struct sk_buff *skb, struct genl_info *info)
 		.temper = keel_nl_u32(info, KEEL_A_TEMPER, u->temper),
 		.grain = keel_nl_u32(info, KEEL_A_GRAIN, u->grain),
 		.samples = keel_nl_u32(info, KEEL_A_SAMPLES, u->samples),
+		.memory_mib = keel_nl_u32(info, KEEL_A_MEMORY_MIB,
+					  u->memory_mib),
 	};
 	int err = keel_nl_may_change(skb, info);
 

@@ -6,9 +6,10 @@
 static const struct cmd verbs[] = {
 	{ "start", place_start,
 	  "keel place start [--period MS] [--temper calm|normal|eager]\n"
-	  "                 [--grain site|node] [--samples N]\n"
+	  "                 [--grain site|node|cpu] [--samples N] [--memory[=MIB]]\n"
 	  "    Send the threads of this host's VMs to where their memory is near: each MS\n"
-	  "    milliseconds (1000) it is decided anew.\n" },
+	  "    milliseconds (1000) it is decided anew. --memory: where they have to stay,\n"
+	  "    move memory on keelfs to them, up to MIB (256) a second.\n" },
 	{ "stop", place_stop,
 	  "keel place stop\n"
 	  "    No more, and all threads have the affinity back that they had.\n" },
@@ -27,6 +28,10 @@ static const struct cmd verbs[] = {
 	{ "explain", place_explain_verb,
 	  "keel place explain VM[:VCPU]\n"
 	  "    What each site would be for its vCPUs: the numbers behind the decision.\n" },
+	{ "memory", place_memory_verb,
+	  "keel place memory [VM...] [--rate MIB]\n"
+	  "    Until interrupted, move memory that is not on keelfs to where the decision\n"
+	  "    wants it, up to MIB (256) a second for each VM.\n" },
 	{ "record", place_record,
 	  "keel place record FILE [--periods N]\n"
 	  "    Write each decision and all that it was made of to FILE.\n" },

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "libkeel.h"
+#include "memory.h"
 #include "sim.h"
 
 int place_start(int argc, char **argv);
@@ -14,6 +15,8 @@ int place_off(int argc, char **argv);
 int place_advise(int argc, char **argv);
 int place_status(int argc, char **argv);
 int place_explain_verb(int argc, char **argv);
+int place_memory_verb(int argc, char **argv);
+int parse_number(const char *option, const char *text, uint32_t *n);
 int place_error(struct keel *keel, int err);
 int place_record(int argc, char **argv);
 int place_replay(int argc, char **argv);

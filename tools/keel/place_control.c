@@ -7,6 +7,8 @@
 #include "out.h"
 #include "place.h"
 
+#define MEMORY_MIB	256	/* a second */
+
 /* A word that is one of those that @name has for 0 to @nr - 1. */
 static int parse_word(const char *option, const char *text, uint32_t nr,
 		      const char *(*name)(uint32_t), uint32_t *value)
@@ -33,11 +35,24 @@ static const char *grain_name(uint32_t n)
 	return keel_place_grain_name(n);
 }
 
-static int parse_number(const char *option, const char *text, uint32_t *n)
+/**
+ * parse_number - a number above 0
+ * @option: whose, for the error
+ * @text: the word
+ * @n: set
+ */
+int parse_number(const char *option, const char *text, uint32_t *n)
 {
 	if (parse_u32(text, n) || !*n)
 		return bad("%s: '%s' is not a number above 0", option, text);
 	return 0;
+}
+
+/* "--memory" alone is as usual. */
+static int parse_memory(const char *text, uint32_t *mib)
+{
+	*mib = MEMORY_MIB;
+	return text ? parse_number("--memory", text, mib) : 0;
 }
 
 static int parse_options(int argc, char **argv, struct keel_place_options *o)
@@ -47,6 +62,7 @@ static int parse_options(int argc, char **argv, struct keel_place_options *o)
 		{ "temper", required_argument, NULL, 't' },
 		{ "grain", required_argument, NULL, 'g' },
 		{ "samples", required_argument, NULL, 's' },
+		{ "memory", optional_argument, NULL, 'm' },
 		{ 0 }
 	};
 	int c, err = 0;
@@ -56,13 +72,15 @@ static int parse_options(int argc, char **argv, struct keel_place_options *o)
 			err = parse_number("--period", optarg, &o->period_ms);
 		else if (c == 's')
 			err = parse_number("--samples", optarg, &o->samples);
+		else if (c == 'm')
+			err = parse_memory(optarg, &o->memory_mib);
 		else if (c == 't')
 			err = parse_word("--temper", optarg,
 					 KEEL_PLACE_TEMPER_EAGER + 1,
 					 temper_name, &o->temper);
 		else if (c == 'g')
 			err = parse_word("--grain", optarg,
-					 KEEL_PLACE_GRAIN_NODE + 1,
+					 KEEL_PLACE_GRAIN_CPU + 1,
 					 grain_name, &o->grain);
 		else
 			err = -1;
@@ -87,6 +105,7 @@ int place_start(int argc, char **argv)
 {
 	struct keel_place_options o = {
 		.temper = KEEL_AS_USUAL, .grain = KEEL_AS_USUAL,
+		.memory_mib = KEEL_AS_USUAL,
 	};
 	struct keel *keel;
 	int err;

@@ -46,32 +46,44 @@ static json_t *sites_json(const struct keel_decision *d)
 	return list;
 }
 
+static json_t *memory_json(const struct keel_place_memory *m)
+{
+	return json_pack("{sI sI sI}", "from", (json_int_t)m->from,
+			 "kib", (json_int_t)m->kib, "to", (json_int_t)m->to);
+}
+
 static json_t *tasks_json(const struct keel_decision *d)
 {
 	json_t *list = json_array(), *allowed;
 
 	for (uint32_t i = 0; i < d->nr; i++) {
 		const struct keel_place_task *t = &d->task[i];
+		const uint32_t *row = &d->touched[i * 2 * d->nr_nodes];
 
 		allowed = json_array();
 		for (uint32_t s = 0; s < d->nr_sites; s++)
 			if (t->allowed[s / 64] >> (s % 64) & 1)
 				json_array_append_new(allowed, json_integer(s));
 		json_array_append_new(list, json_pack(
-			"{sI sI si si sI sb si so so}",
+			"{sI sI si si sI sb si so sI so so so so}",
 			"vm", (json_int_t)t->vm,
 			"shared_kib", (json_int_t)t->shared_kib,
 			"util", t->util, "site", t->site,
 			"inertia", (json_int_t)t->inertia, "ours", t->ours,
-			"plan", t->plan, "allowed", allowed, "touched_kib",
-			numbers32(&d->touched[i * d->nr_nodes], d->nr_nodes)));
+			"plan", t->plan, "allowed", allowed,
+			"mems", (json_int_t)t->mems,
+			"memory", memory_json(&t->own),
+			"shared_memory", memory_json(&t->shared),
+			"touched_kib", numbers32(row, d->nr_nodes),
+			"shared_at_kib",
+			numbers32(row + d->nr_nodes, d->nr_nodes)));
 	}
 	return list;
 }
 
 static json_t *decision_json(const struct keel_decision *d)
 {
-	return json_pack("{sI so sI sI so so so}",
+	return json_pack("{sI so sI sI so so so so}",
 		"period", (json_int_t)d->period,
 		"params", json_pack("{si si si sI si si sI si}",
 			"smt_gain", d->smt_gain, "miss_floor", d->miss_floor,
@@ -81,6 +93,7 @@ static json_t *decision_json(const struct keel_decision *d)
 			"seed", (json_int_t)d->seed, "hit", d->hit),
 		"nodes", (json_int_t)d->nr_nodes, "vms", (json_int_t)d->nr_vms,
 		"latency", numbers16(d->latency, d->nr_nodes * d->nr_nodes),
+		"room_kib", numbers32(d->room, d->nr_nodes),
 		"sites", sites_json(d), "tasks", tasks_json(d));
 }
 

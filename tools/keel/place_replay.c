@@ -31,8 +31,15 @@ struct replay {
 	struct place_task *task;
 	u32 *touched;
 	u32 *shared_kib;
+	u32 *shared_at;
+	u64 *may;
 	u16 *then;		/* the plan that was recorded */
 	u16 *plan;
+	struct place_memory *own_then;
+	struct place_memory *shared_then;
+	struct place_memory *own;
+	struct place_memory *shared;
+	u32 room[PLACE_NODES_MAX];
 	void *workspace;
 	struct set set[SETS_MAX];
 	int nr_sets;
@@ -78,6 +85,7 @@ static int read_host(struct replay *r, json_t *root)
 {
 	json_t *latency = json_object_get(root, "latency"), *v;
 	json_t *sites = json_object_get(root, "sites");
+	json_t *room = json_object_get(root, "room_kib");
 	bool ok = true;
 	size_t i;
 
@@ -93,6 +101,10 @@ static int read_host(struct replay *r, json_t *root)
 		return fail("out of memory");
 	json_array_foreach(latency, i, v)
 		r->latency[i] = json_integer_value(v);
+	if (json_array_size(room) != r->host.nr_nodes)
+		return broken(r, "it does not say what memory was free");
+	json_array_foreach(room, i, v)
+		r->room[i] = json_integer_value(v);
 	json_array_foreach(sites, i, v)
 		r->site[i] = (struct place_site){
 			.node = number(v, "node", UINT16_MAX, &ok),
@@ -121,9 +133,18 @@ static void read_allowed(struct place_task *t, json_t *allowed, bool *ok)
 	}
 }
 
+static void read_memory(struct replay *r, json_t *o, struct place_memory *m,
+			bool *ok)
+{
+	m->from = number(o, "from", INT64_MAX, ok);
+	m->kib = number(o, "kib", UINT32_MAX, ok);
+	m->to = number(o, "to", r->host.nr_nodes - 1, ok);
+}
+
 static int read_task(struct replay *r, json_t *o, u32 i)
 {
 	json_t *touched = json_object_get(o, "touched_kib"), *v;
+	json_t *shared = json_object_get(o, "shared_at_kib");
 	struct place_task *t = &r->task[i];
 	bool ok = true;
 	size_t n;
@@ -132,12 +153,20 @@ static int read_task(struct replay *r, json_t *o, u32 i)
 	t->util = number(o, "util", PLACE_ONE, &ok);
 	t->site = number(o, "site", r->host.nr_sites - 1, &ok);
 	t->inertia = number(o, "inertia", UINT32_MAX, &ok);
+	r->may[i] = json_integer_value(json_object_get(o, "mems"));
 	r->then[i] = number(o, "plan", r->host.nr_sites - 1, &ok);
-	if (!ok || json_array_size(touched) != r->host.nr_nodes)
+	if (!ok || json_array_size(touched) != r->host.nr_nodes ||
+	    json_array_size(shared) != r->host.nr_nodes)
 		return broken(r, "a thread is not whole");
+	read_memory(r, json_object_get(o, "memory"), &r->own_then[i], &ok);
+	read_memory(r, json_object_get(o, "shared_memory"),
+		    &r->shared_then[t->vm], &ok);
 	r->shared_kib[t->vm] = number(o, "shared_kib", UINT32_MAX, &ok);
 	json_array_foreach(touched, n, v)
 		r->touched[i * r->host.nr_nodes + n] = json_integer_value(v);
+	json_array_foreach(shared, n, v)
+		r->shared_at[t->vm * r->host.nr_nodes + n] =
+			json_integer_value(v);
 	/* One that was not to be placed stays. */
 	if (json_is_true(json_object_get(o, "ours")))
 		read_allowed(t, json_object_get(o, "allowed"), &ok);
@@ -161,7 +190,16 @@ static int read_tasks(struct replay *r, json_t *root)
 	r->shared_kib = calloc(r->load.nr_vms, sizeof(*r->shared_kib));
 	r->then = calloc(nr + 1, sizeof(*r->then));
 	r->plan = calloc(nr + 1, sizeof(*r->plan));
-	if (!r->task || !r->touched || !r->shared_kib || !r->then || !r->plan)
+	r->shared_at = calloc(r->load.nr_vms * r->host.nr_nodes,
+			      sizeof(*r->shared_at));
+	r->may = calloc(nr + 1, sizeof(*r->may));
+	r->own_then = calloc(nr + 1, sizeof(*r->own));
+	r->own = calloc(nr + 1, sizeof(*r->own));
+	r->shared_then = calloc(r->load.nr_vms, sizeof(*r->shared));
+	r->shared = calloc(r->load.nr_vms, sizeof(*r->shared));
+	if (!r->task || !r->touched || !r->shared_kib || !r->then || !r->plan ||
+	    !r->own_then || !r->own || !r->shared_then || !r->shared ||
+	    !r->shared_at || !r->may)
 		return fail("out of memory");
 	json_array_foreach(tasks, i, v)
 		if (read_task(r, v, i))
@@ -216,21 +254,41 @@ static double mean_ns(struct replay *r, const u16 *plan)
 	return busy ? cost / 10.0 / busy : 0;
 }
 
+static bool same_memory(const struct place_memory *a,
+			const struct place_memory *b)
+{
+	return a->from == b->from && a->kib == b->kib && a->to == b->to;
+}
+
+/* Of so many threads and VMs other memory should be moved than then. */
+static u32 memory_differs(const struct replay *r)
+{
+	u32 nr = 0;
+
+	for (u32 t = 0; t < r->load.nr_tasks; t++)
+		nr += !same_memory(&r->own_then[t], &r->own[t]);
+	for (u32 v = 0; v < r->load.nr_vms; v++)
+		nr += !same_memory(&r->shared_then[v], &r->shared[v]);
+	return nr;
+}
+
 static void tell(struct replay *r, uint64_t period)
 {
-	u32 moves_then = 0, moves = 0, differ = 0;
+	u32 moves_then = 0, moves = 0, differ = 0, memory = memory_differs(r);
 
 	for (u32 t = 0; t < r->load.nr_tasks; t++) {
 		moves_then += r->then[t] != r->task[t].site;
 		moves += r->plan[t] != r->task[t].site;
 		differ += r->then[t] != r->plan[t];
 	}
-	r->differs |= differ;
+	r->differs |= differ || memory;
 	out_object(NULL);
 	out_u64("period", "period %llu:", period);
 	out_u64("threads", " %llu threads", r->load.nr_tasks);
-	out_bool("same", NULL, !differ);
+	out_bool("same", NULL, !differ && !memory);
 	out_u64("differ", differ ? ", %llu elsewhere" : ", all the same", differ);
+	out_u64("memory_differ", memory ? ", memory of %llu elsewhere" : NULL,
+		memory);
 	out_u64("moves_then", ", %llu moves then", moves_then);
 	out_u64("moves", ", %llu now", moves);
 	out_real("latency_then_ns", ", %.1f ns then", mean_ns(r, r->then));
@@ -245,16 +303,28 @@ static void forget(struct replay *r)
 	free(r->task);
 	free(r->touched);
 	free(r->shared_kib);
+	free(r->shared_at);
+	free(r->may);
 	free(r->then);
 	free(r->plan);
+	free(r->own_then);
+	free(r->shared_then);
+	free(r->own);
+	free(r->shared);
 	free(r->workspace);
 	r->latency = NULL;
 	r->site = NULL;
 	r->task = NULL;
 	r->touched = NULL;
 	r->shared_kib = NULL;
+	r->shared_at = NULL;
+	r->may = NULL;
 	r->then = NULL;
 	r->plan = NULL;
+	r->own_then = NULL;
+	r->shared_then = NULL;
+	r->own = NULL;
+	r->shared = NULL;
 	r->workspace = NULL;
 }
 
@@ -281,8 +351,14 @@ static int replay_line(struct replay *r, const char *line)
 			err = fail("out of memory");
 	}
 	if (!err) {
+		const struct place_remote remote = {
+			.shared_at = r->shared_at, .room = r->room, .may = r->may,
+		};
+
 		place_decide(&r->host, &r->load, &r->params, r->workspace,
 			     r->plan);
+		place_memory(&r->host, &r->load, &r->params, r->workspace,
+			     r->plan, &remote, r->own, r->shared);
 		tell(r, period);
 	}
 	forget(r);

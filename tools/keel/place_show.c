@@ -41,6 +41,37 @@ static void show_touched(const struct keel_place *p, const struct keel_thread *t
 		out_end();
 }
 
+/* Costs are 1024 times tenths of ns for a vCPU that is always busy. */
+static double cost_ns(int64_t cost)
+{
+	return cost / 1024.0 / 10;
+}
+
+/* What would better be elsewhere, if anything. */
+static void show_memory(const struct keel_place *p, const struct keel_memory *m,
+			const char *whose)
+{
+	bool first = true;
+
+	if (!m->from)
+		return;
+	out_object("memory");
+	out_size("size", "         %s", (uint64_t)m->kib << 10);
+	out_text(" of %s on node ", whose);
+	out_array("from");
+	for (uint32_t i = 0; i < p->nr_nodes; i++) {
+		if (!(m->from >> i & 1))
+			continue;
+		out_u64(NULL, first ? "%llu" : ",%llu", p->node[i]);
+		first = false;
+	}
+	out_end();
+	out_u64("to", " would better be on node %llu:", m->to);
+	out_real("saves_ns", " saves %.1f ns", cost_ns(m->saves));
+	out_real("copy_ns", ", copying costs %.1f\n", cost_ns(m->copy));
+	out_end();
+}
+
 static void show_thread(const struct keel_place *p, const struct keel_thread *t)
 {
 	const struct keel_site *at = site_of(p, t->site);
@@ -66,6 +97,7 @@ static void show_thread(const struct keel_place *p, const struct keel_thread *t)
 	out_u64("moves", " moves %llu", t->moves);
 	show_touched(p, t);
 	out_text("\n");
+	show_memory(p, &t->memory, "its memory");
 	out_end();
 }
 
@@ -80,6 +112,7 @@ static void show_vm(const struct keel_place *p, const struct keel_place_vm *vm)
 	out_size("shared", vm->shared_kib ? ", %s used by nobody knows whom" : NULL,
 		 (uint64_t)vm->shared_kib << 10);
 	out_text("\n");
+	show_memory(p, &vm->memory, "that");
 	out_array("threads");
 	for (uint32_t i = 0; i < vm->nr_threads; i++)
 		show_thread(p, &vm->thread[i]);
@@ -105,6 +138,10 @@ static void show_counts(const struct keel_place *p)
 	out_u64("left", ", %llu threads left alone", p->left);
 	out_u64("sampled", ", %llu folios sampled", p->sampled);
 	out_u64("unmapped", " in %llu unmaps", p->unmapped);
+	out_u64("memory_mib", p->memory_mib ? "; memory follows, %llu MiB/s" : NULL,
+		p->memory_mib);
+	out_size("carried", p->memory_mib ? ": %s" : NULL, p->carried_kib << 10);
+	out_u64("stuck", p->memory_mib ? ", %llu folios could not" : NULL, p->stuck);
 	out_ms("observe_ns", "; the last look took %.3f ms", p->observe_ns);
 	out_ms("decide_ns", ", the decision %.3f ms\n", p->decide_ns);
 }
@@ -153,12 +190,6 @@ int place_status(int argc, char **argv)
 	}
 	keel_close(keel);
 	return err ? -1 : 0;
-}
-
-/* Costs are 1024 times tenths of ns for a vCPU that is always busy. */
-static double cost_ns(int64_t cost)
-{
-	return cost / 1024.0 / 10;
 }
 
 static void explain_site(const struct keel_place *p, const struct keel_thread *t,

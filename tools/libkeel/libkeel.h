@@ -129,6 +129,9 @@ struct keel_place {
 	uint64_t left;
 	uint64_t sampled;
 	uint64_t unmapped;
+	uint32_t memory_mib;	/* may be moved in a second */
+	uint64_t carried_kib;
+	uint64_t stuck;
 	uint64_t decide_ns;
 	uint64_t observe_ns;
 	uint32_t nr_nodes;
@@ -145,6 +148,16 @@ struct keel_place_options {
 	uint32_t temper;
 	uint32_t grain;
 	uint32_t samples;
+	uint32_t memory_mib;	/* KEEL_AS_USUAL, or so many */
+};
+
+/* Memory that would better be elsewhere; all is well if @from is 0. */
+struct keel_memory {
+	uint64_t from;		/* a bit each, as keel_place.node */
+	uint32_t to;		/* id of the node */
+	uint32_t kib;
+	int64_t saves;		/* 1024 times tenths of ns */
+	int64_t copy;
 };
 
 #define KEEL_NO_SITE	UINT32_MAX
@@ -161,6 +174,7 @@ struct keel_thread {
 	uint32_t plan;
 	uint32_t expected;	/* tenths of ns */
 	uint32_t moves;
+	struct keel_memory memory;
 };
 
 struct keel_place_vm {
@@ -168,6 +182,7 @@ struct keel_place_vm {
 	uint32_t pid;
 	enum keel_place_mode mode;
 	uint32_t shared_kib;
+	struct keel_memory memory;	/* of that */
 	uint32_t nr_threads;
 	struct keel_thread *thread;
 	uint32_t nr_reasons;	/* of keel_place_explain() alone */
@@ -203,9 +218,10 @@ struct keel_decision {
 	uint32_t nr_sites;
 	uint32_t nr;		/* elements of @task, and rows of @touched */
 	uint16_t latency[KEEL_NODES_MAX * KEEL_NODES_MAX];
+	uint32_t room[KEEL_NODES_MAX];
 	struct keel_place_site *site;
 	struct keel_place_task *task;
-	uint32_t *touched;	/* nr by nr_nodes */
+	uint32_t *touched;	/* nr by two rows of nr_nodes, the second is shared */
 };
 
 struct keel_move {

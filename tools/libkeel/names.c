@@ -90,6 +90,7 @@ const char *keel_place_grain_name(enum keel_place_grain grain)
 	static const char *const names[] = {
 		[KEEL_PLACE_GRAIN_SITE] = "site",
 		[KEEL_PLACE_GRAIN_NODE] = "node",
+		[KEEL_PLACE_GRAIN_CPU] = "cpu",
 	};
 
 	return name(names, NR(names), grain);

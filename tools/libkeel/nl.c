@@ -418,7 +418,7 @@ void keel_place_release(struct keel_place *place)
 /** keel_place_start() - begin to place, or go on in another way */
 int keel_place_start(struct keel *keel, const struct keel_place_options *o)
 {
-	struct attr attr[5] = { { 0 } }, *a = attr;
+	struct attr attr[6] = { { 0 } }, *a = attr;
 	struct reply r = { 0 };
 
 	if (o->period_ms)
@@ -429,6 +429,8 @@ int keel_place_start(struct keel *keel, const struct keel_place_options *o)
 		*a++ = (struct attr)ATTR_U32(KEEL_A_GRAIN, &o->grain);
 	if (o->samples)
 		*a++ = (struct attr)ATTR_U32(KEEL_A_SAMPLES, &o->samples);
+	if (o->memory_mib != KEEL_AS_USUAL)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_MEMORY_MIB, &o->memory_mib);
 	return request(keel, KEEL_CMD_PLACE_START, NLM_F_ACK, attr, &r);
 }
 

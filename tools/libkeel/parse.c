@@ -310,6 +310,9 @@ int keel_parse_place(struct nlattr **attrs, void *arg)
 		[KEEL_A_PLACE_LEFT] = U64(keel_place, left),
 		[KEEL_A_PLACE_SAMPLED] = U64(keel_place, sampled),
 		[KEEL_A_PLACE_UNMAPPED] = U64(keel_place, unmapped),
+		[KEEL_A_PLACE_MEMORY_MIB] = U32(keel_place, memory_mib),
+		[KEEL_A_PLACE_CARRIED_KIB] = U64(keel_place, carried_kib),
+		[KEEL_A_PLACE_STUCK] = U64(keel_place, stuck),
 		[KEEL_A_PLACE_DECIDE_NS] = U64(keel_place, decide_ns),
 		[KEEL_A_PLACE_OBSERVE_NS] = U64(keel_place, observe_ns),
 	};
@@ -335,6 +338,21 @@ int keel_parse_place(struct nlattr **attrs, void *arg)
 		if (!err && nla_type(nla) == KEEL_A_PLACE_SITE)
 			err = parse_site(nla, place);
 	return err;
+}
+
+/* One that is absent says that all is well. */
+static int parse_memory(struct nlattr *nest, struct keel_memory *memory)
+{
+	static const struct field fields[KEEL_A_MEMORY_MAX + 1] = {
+		[KEEL_A_MEMORY_FROM] = U64(keel_memory, from),
+		[KEEL_A_MEMORY_TO] = U32(keel_memory, to),
+		[KEEL_A_MEMORY_KIB] = U32(keel_memory, kib),
+		[KEEL_A_MEMORY_SAVES] = U64(keel_memory, saves),
+		[KEEL_A_MEMORY_COPY] = U64(keel_memory, copy),
+	};
+	struct nlattr *tb[KEEL_A_MEMORY_MAX + 1];
+
+	return nest ? take(nest, tb, KEEL_A_MEMORY_MAX, fields, memory) : 0;
 }
 
 static int parse_thread(struct nlattr *nest, struct keel_place_vm *vm)
@@ -364,7 +382,7 @@ static int parse_thread(struct nlattr *nest, struct keel_place_vm *vm)
 	touched = err ? NULL : tb[KEEL_A_THREAD_TOUCHED];
 	if (touched && nla_len(touched) <= (int)sizeof(t->touched))
 		memcpy(t->touched, nla_data(touched), nla_len(touched));
-	return err;
+	return err ?: parse_memory(tb[KEEL_A_THREAD_MEMORY], &t->memory);
 }
 
 static int parse_reason(struct nlattr *nest, struct keel_place_vm *vm)
@@ -404,6 +422,7 @@ int keel_parse_place_vm(struct nlattr **attrs, void *arg)
 	if (!attrs[KEEL_A_PLACE_VM])
 		return -EBADMSG;
 	err = take(attrs[KEEL_A_PLACE_VM], tb, KEEL_A_PLACE_VM_MAX, fields, vm);
+	err = err ?: parse_memory(tb[KEEL_A_PLACE_VM_MEMORY], &vm->memory);
 	nla_for_each_nested(nla, attrs[KEEL_A_PLACE_VM], rem) {
 		if (err)
 			break;
@@ -441,7 +460,7 @@ int keel_parse_move(struct nlattr **attrs, void *arg)
 
 static int parse_task(struct nlattr *nla, struct keel_decision *d)
 {
-	size_t row = d->nr_nodes * sizeof(*d->touched);
+	size_t row = 2 * d->nr_nodes * sizeof(*d->touched);
 	uint32_t *touched;
 	struct keel_place_task *task;
 
@@ -451,7 +470,7 @@ static int parse_task(struct nlattr *nla, struct keel_decision *d)
 	if (!touched)
 		return -ENOMEM;
 	d->touched = touched;
-	memcpy(&touched[d->nr * d->nr_nodes],
+	memcpy(&touched[d->nr * 2 * d->nr_nodes],
 	       (char *)nla_data(nla) + sizeof(*task), row);
 	task = grow(&d->task, &d->nr, sizeof(*task));
 	if (!task)
@@ -491,6 +510,8 @@ int keel_parse_decision(struct nlattr **attrs, void *arg)
 		return -EBADMSG;
 	err = take_bytes(tb[KEEL_A_DECISION_LATENCY], d->latency,
 			 d->nr_nodes * d->nr_nodes * sizeof(d->latency[0]));
+	err = err ?: take_bytes(tb[KEEL_A_DECISION_ROOM], d->room,
+				d->nr_nodes * sizeof(d->room[0]));
 	nla_for_each_nested(nla, attrs[KEEL_A_DECISION], rem) {
 		if (err || nla_type(nla) != KEEL_A_DECISION_SITE)
 			continue;

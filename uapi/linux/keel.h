@@ -239,6 +239,13 @@ struct keel_place_site {
 	__u32 foreign;
 };
 
+/* Memory that should follow its users; that of a thread, or what a VM shares. */
+struct keel_place_memory {
+	__u64 from;		/* nodes, a bit each, in the order of latencies */
+	__u32 kib;
+	__u32 to;		/* node */
+};
+
 struct keel_place_task {
 	__u32 vm;
 	__u32 shared_kib;	/* of its VM */
@@ -249,7 +256,10 @@ struct keel_place_task {
 	__u32 plan;
 	__u32 pad;
 	__u64 allowed[4];	/* sites, a bit each */
-	/* __u32 touched[nr_nodes] */
+	__u64 mems;		/* nodes that its memory may be moved to, likewise */
+	struct keel_place_memory own;
+	struct keel_place_memory shared;	/* of its VM */
+	/* __u32 touched[nr_nodes], shared[nr_nodes]: KiB; the latter of its VM */
 };
 
 #endif /* _UAPI_LINUX_KEEL_H */

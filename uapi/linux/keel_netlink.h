@@ -114,11 +114,13 @@ enum keel_place_temper {
 
 /**
  * enum keel_place_grain - Which CPUs a thread may use. site: those that share
- *   a last level cache with the best. node: those of its NUMA node.
+ *   a last level cache with the best. node: those of its NUMA node. cpu: one
+ *   of the site.
  */
 enum keel_place_grain {
 	KEEL_PLACE_GRAIN_SITE,
 	KEEL_PLACE_GRAIN_NODE,
+	KEEL_PLACE_GRAIN_CPU,
 };
 
 enum {
@@ -251,6 +253,9 @@ enum {
 	KEEL_A_PLACE_LEFT,
 	KEEL_A_PLACE_SAMPLED,
 	KEEL_A_PLACE_UNMAPPED,
+	KEEL_A_PLACE_MEMORY_MIB,
+	KEEL_A_PLACE_CARRIED_KIB,
+	KEEL_A_PLACE_STUCK,
 	KEEL_A_PLACE_DECIDE_NS,
 	KEEL_A_PLACE_OBSERVE_NS,
 	KEEL_A_PLACE_NODES,
@@ -272,9 +277,21 @@ enum {
 	KEEL_A_THREAD_PLAN,
 	KEEL_A_THREAD_EXPECTED,
 	KEEL_A_THREAD_MOVES,
+	KEEL_A_THREAD_MEMORY,
 
 	__KEEL_A_THREAD_MAX,
 	KEEL_A_THREAD_MAX = (__KEEL_A_THREAD_MAX - 1)
+};
+
+enum {
+	KEEL_A_MEMORY_FROM = 1,
+	KEEL_A_MEMORY_TO,
+	KEEL_A_MEMORY_KIB,
+	KEEL_A_MEMORY_SAVES,
+	KEEL_A_MEMORY_COPY,
+
+	__KEEL_A_MEMORY_MAX,
+	KEEL_A_MEMORY_MAX = (__KEEL_A_MEMORY_MAX - 1)
 };
 
 enum {
@@ -284,6 +301,7 @@ enum {
 	KEEL_A_PLACE_VM_SHARED_KIB,
 	KEEL_A_PLACE_VM_THREAD,
 	KEEL_A_PLACE_VM_REASON,
+	KEEL_A_PLACE_VM_MEMORY,
 
 	__KEEL_A_PLACE_VM_MAX,
 	KEEL_A_PLACE_VM_MAX = (__KEEL_A_PLACE_VM_MAX - 1)
@@ -319,6 +337,7 @@ enum {
 	KEEL_A_DECISION_LATENCY,
 	KEEL_A_DECISION_SITE,
 	KEEL_A_DECISION_TASK,
+	KEEL_A_DECISION_ROOM,
 
 	__KEEL_A_DECISION_MAX,
 	KEEL_A_DECISION_MAX = (__KEEL_A_DECISION_MAX - 1)
@@ -360,6 +379,7 @@ enum keel_attr {
 	KEEL_A_SAMPLES,
 	KEEL_A_MODE,
 	KEEL_A_VCPU,
+	KEEL_A_MEMORY_MIB,
 
 	__KEEL_A_MAX,
 	KEEL_A_MAX = (__KEEL_A_MAX - 1)
