@@ -24,6 +24,11 @@ int place_matrix(int argc, char **argv);
 int place_simulate(int argc, char **argv);
 extern const char place_simulate_help[];
 
+/* place_json.c */
+int place_keys(json_t *o, const char *known, const char *where, ...)
+	__attribute__((format(printf, 3, 4)));
+int place_read_latency(json_t *rows, const char *key, u32 n, u32 *latency);
+
 /* A VM of a scenario; its tasks are @first to @first + @vcpus. */
 struct scenario_vm {
 	const char *name;
@@ -43,7 +48,6 @@ struct scenario {
 	struct sim sim;
 };
 
-int place_read_latency(json_t *rows, const char *key, u32 n, u32 *latency);
 int scenario_load(struct scenario *s, const char *path);
 int scenario_change(struct scenario *s, u32 period);
 void scenario_free(struct scenario *s);

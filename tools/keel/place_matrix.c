@@ -244,7 +244,8 @@ static int read_matrix(struct keel_matrix *m, const char *path)
 
 	if (!root)
 		return bad("%s: line %d: %s", path, why.line, why.text);
-	err = read_nodes(root, m, path);
+	err = place_keys(root, "nodes, latency_ns", "%s", path) ||
+	      read_nodes(root, m, path);
 	latency = calloc(m->nr * m->nr, sizeof(*latency));
 	if (!err)
 		err = latency ? place_read_latency(

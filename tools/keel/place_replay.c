@@ -67,6 +67,9 @@ static int read_params(struct replay *r, json_t *root)
 	json_t *p = json_object_get(root, "params");
 	bool ok = true;
 
+	if (place_keys(p, "smt_gain, miss_floor, parallel, horizon_ns, move_ns, effort, seed, hit",
+		       "%s: line %zu: params", r->path, r->line))
+		return -1;
 	r->params = (struct place_params){
 		.smt_gain = number(p, "smt_gain", PLACE_ONE, &ok),
 		.miss_floor = number(p, "miss_floor", PLACE_ONE, &ok),
@@ -105,7 +108,10 @@ static int read_host(struct replay *r, json_t *root)
 		return broken(r, "it does not say what memory was free");
 	json_array_foreach(room, i, v)
 		r->room[i] = json_integer_value(v);
-	json_array_foreach(sites, i, v)
+	json_array_foreach(sites, i, v) {
+		if (place_keys(v, "node, cores, cpus, cache_kib, foreign",
+			       "%s: line %zu: sites[%zu]", r->path, r->line, i))
+			return -1;
 		r->site[i] = (struct place_site){
 			.node = number(v, "node", UINT16_MAX, &ok),
 			.cores = number(v, "cores", UINT16_MAX, &ok),
@@ -113,6 +119,7 @@ static int read_host(struct replay *r, json_t *root)
 			.cache_kib = number(v, "cache_kib", UINT32_MAX, &ok),
 			.foreign = number(v, "foreign", UINT32_MAX, &ok),
 		};
+	}
 	r->host.latency = r->latency;
 	r->host.site = r->site;
 	return ok ? 0 : broken(r, "a site is not whole");
@@ -136,6 +143,9 @@ static void read_allowed(struct place_task *t, json_t *allowed, bool *ok)
 static void read_memory(struct replay *r, json_t *o, struct place_memory *m,
 			bool *ok)
 {
+	if (place_keys(o, "from, kib, to", "%s: line %zu: memory", r->path,
+		       r->line))
+		*ok = false;
 	m->from = number(o, "from", INT64_MAX, ok);
 	m->kib = number(o, "kib", UINT32_MAX, ok);
 	m->to = number(o, "to", r->host.nr_nodes - 1, ok);
@@ -149,6 +159,9 @@ static int read_task(struct replay *r, json_t *o, u32 i)
 	bool ok = true;
 	size_t n;
 
+	if (place_keys(o, "vm, shared_kib, util, site, inertia, ours, plan, allowed, mems, memory, shared_memory, touched_kib, shared_at_kib",
+		       "%s: line %zu: tasks[%u]", r->path, r->line, i))
+		return -1;
 	t->vm = number(o, "vm", r->load.nr_vms - 1, &ok);
 	t->util = number(o, "util", PLACE_ONE, &ok);
 	t->site = number(o, "site", r->host.nr_sites - 1, &ok);
@@ -340,7 +353,10 @@ static int replay_line(struct replay *r, const char *line)
 	if (!root)
 		return broken(r, error.text);
 	period = number(root, "period", INT64_MAX, &ok);
-	err = ok ? 0 : broken(r, "it has no period");
+	err = place_keys(root, "period, params, nodes, vms, latency, room_kib, sites, tasks",
+			 "%s: line %zu", r->path, r->line);
+	if (!err && !ok)
+		err = broken(r, "it has no period");
 	err = err || read_params(r, root) || read_host(r, root) ||
 	      read_tasks(r, root) || apply_sets(r);
 	if (!err && place_check(&r->host, &r->load, &why))

@@ -61,7 +61,9 @@ static int read_node(struct scenario *s, json_t *node, u32 n)
 	char what[32];
 
 	snprintf(what, sizeof(what), "node %u", n);
-	if (read_whole(node, what, "cores", 1, 4096, 1, &cores) ||
+	if (place_keys(node, "cores, threads, caches, cache, foreign",
+		       "nodes[%u]", n) ||
+	    read_whole(node, what, "cores", 1, 4096, 1, &cores) ||
 	    read_whole(node, what, "threads", 1, 8, 1, &threads) ||
 	    read_whole(node, what, "caches", 1, cores, 1, &caches) ||
 	    kib_value(json_object_get(node, "cache"), what, "cache", &kib) ||
@@ -80,37 +82,6 @@ static int read_node(struct scenario *s, json_t *node, u32 n)
 			.cache_kib = kib,
 			.foreign = foreign * PLACE_ONE / caches,
 		};
-	return 0;
-}
-
-/**
- * place_read_latency - a latency matrix out of JSON
- * @rows: @n lists of @n numbers, ns
- * @key: what it is called in the file
- * @n: nodes
- * @latency: (out) @n by @n, tenths of ns
- */
-int place_read_latency(json_t *rows, const char *key, u32 n, u32 *latency)
-{
-	json_t *row, *cell;
-	size_t i, k;
-	double ns;
-
-	if (json_array_size(rows) != n)
-		return bad("\"%s\" must have a row for each of the %u nodes",
-			   key, n);
-	json_array_foreach(rows, i, row) {
-		if (json_array_size(row) != n)
-			return bad("row %zu of \"%s\" must have a number for each of the %u nodes",
-				   i, key, n);
-		json_array_foreach(row, k, cell) {
-			ns = json_number_value(cell);
-			if (!(ns >= 0.1 && ns <= PLACE_LATENCY_MAX / 10.0))
-				return bad("\"%s\" from node %zu to node %zu must be from 0.1 to %.1f ns",
-					   key, i, k, PLACE_LATENCY_MAX / 10.0);
-			latency[i * n + k] = ns * 10 + 0.5;
-		}
-	}
 	return 0;
 }
 
@@ -222,6 +193,21 @@ static int read_vm(struct scenario *s, u32 n, json_t *o)
 	return read_allowed(s, vm, o) || read_behaviour(s, vm, o) ? -1 : 0;
 }
 
+static int read_vm_keys(json_t *o, size_t n)
+{
+	json_t *change;
+	size_t i;
+
+	if (place_keys(o, "name, vcpus, on, allowed, busy, touches, shared, changes",
+		       "vms[%zu]", n))
+		return -1;
+	json_array_foreach(json_object_get(o, "changes"), i, change)
+		if (place_keys(change, "at, busy, touches",
+			       "vms[%zu].changes[%zu]", n, i))
+			return -1;
+	return 0;
+}
+
 static int read_vms(struct scenario *s)
 {
 	json_t *vms = json_object_get(s->root, "vms"), *o;
@@ -235,6 +221,8 @@ static int read_vms(struct scenario *s)
 	json_array_foreach(vms, i, o) {
 		struct scenario_vm *vm = &s->vm[i];
 
+		if (read_vm_keys(o, i))
+			return -1;
 		vm->name = json_string_value(json_object_get(o, "name"));
 		if (!vm->name)
 			return bad("VM %zu of \"vms\" has no \"name\"", i);
@@ -268,7 +256,10 @@ int scenario_load(struct scenario *s, const char *path)
 	if (!s->root)
 		return bad("%s: %s%s", path, e.text,
 			   e.line > 0 ? "" : "; give a scenario file");
-	if (read_whole(s->root, path, "periods", 1, PERIODS_MAX, 60, &s->periods) ||
+	if (place_keys(s->root,
+		       "nodes, latency, hit, periods, noise, seed, vms",
+		       "%s", path) ||
+	    read_whole(s->root, path, "periods", 1, PERIODS_MAX, 60, &s->periods) ||
 	    read_whole(s->root, path, "seed", 0, UINT32_MAX - 1, 0, &seed) ||
 	    read_number(s->root, path, "noise", 0, 0.5, 0, &noise) ||
 	    read_host(s) || read_vms(s))
