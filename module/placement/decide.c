@@ -370,8 +370,8 @@ static u64 search(struct search *s)
 /**
  * place_decide - the best placement that can be found
  * @h: the host.
- * @l: the load; both have passed place_check().
- * @p: how.
+ * @l: the load.
+ * @p: how; all three have passed place_check().
  * @workspace: place_workspace_size() bytes, aligned to 8.
  * @plan: set to the site of each task.
  *

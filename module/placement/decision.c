@@ -328,7 +328,7 @@ static int keel_decision_decide(struct keel_decision *d)
 	const char *why;
 	u32 i;
 
-	if (place_check(&d->host, &d->load, &why)) {
+	if (place_check(&d->host, &d->load, &d->params, &why)) {
 		pr_warn_once("keel: cannot decide: %s\n", why);
 		return -EINVAL;
 	}

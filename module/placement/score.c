@@ -3,11 +3,21 @@
  * What a placement costs: exact for the model of Documentation/placement.rst. The
  * cost of a site needs only sums over its tasks; what couples the tasks, load and
  * cache, goes through those.
+ *
+ * No sum overflows, whatever place_check() has let through. Tasks are 2^15, each
+ * of 2^10 at most; latencies are below 2^16, slowdowns 2^20, which is 1024 times.
+ * So with all at their largest an access is expected to take 2^26, and all tasks
+ * together cost 2^51. Of a cache up to 2^48 KiB are wanted, and that times PLACE_ONE
+ * is divided; loads, KiB of a task and move_ns may be all that a u32 can hold. To
+ * refill 2^21 KiB takes less than 2^38 ns, which times 2^26 is divided by the horizon.
+ * What a move costs is cut off at MOVED_MAX, 2^47: all tasks' moves are 2^62, and the
+ * sign of a difference is right.
  */
 #include "search.h"
 
 #define MANY		8	/* tasks of a site */
 #define LINES_PER_KIB	16	/* of 64 bytes */
+#define MOVED_MAX	((u64)PLACE_ONE << 37)
 
 /* Two threads of a core do 1.3 times the work of one, as a rule of thumb. */
 const struct place_params place_defaults = {
@@ -85,7 +95,24 @@ static const char *check_host(const struct place_host *h)
 			return "a site is on a node that is not there";
 		if (!h->site[i].cores || h->site[i].cpus < h->site[i].cores)
 			return "a site has no CPU, or fewer CPUs than cores";
+		if (h->site[i].cache_kib > PLACE_CACHE_KIB_MAX)
+			return "a cache is larger than 2 GiB";
 	}
+	return NULL;
+}
+
+static const char *check_params(const struct place_params *p)
+{
+	if (p->smt_gain > PLACE_ONE)
+		return "smt_gain is more than 1024";
+	if (p->miss_floor > PLACE_ONE)
+		return "miss_floor is more than 1024";
+	if (!p->parallel)
+		return "parallel is 0";
+	if (!p->horizon_ns)
+		return "horizon_ns is 0";
+	if (p->effort > PLACE_EFFORT_MAX)
+		return "effort is more than 10000";
 	return NULL;
 }
 
@@ -101,6 +128,8 @@ static const char *check_task(const struct place_host *h,
 		return "a task uses more than one CPU";
 	if (task->site >= h->nr_sites)
 		return "a task is on a site that is not there";
+	if (task->inertia > PLACE_INERTIA_MAX)
+		return "a task's inertia is more than 1048576";
 	for (i = 0; i < h->nr_sites; i++)
 		if (place_allowed(task, i))
 			return NULL;
@@ -111,16 +140,19 @@ static const char *check_task(const struct place_host *h,
  * place_check - may these numbers be given to place_decide()?
  * @h: the host.
  * @l: the load.
+ * @p: how.
  * @why: set to a sentence if not.
  *
  * Return: 0 or -1.
  */
 int place_check(const struct place_host *h, const struct place_load *l,
-		const char **why)
+		const struct place_params *p, const char **why)
 {
 	u32 t;
 
 	*why = check_host(h);
+	if (!*why)
+		*why = check_params(p);
 	if (!*why && (l->nr_tasks > PLACE_TASKS_MAX ||
 		      l->nr_vms > PLACE_TASKS_MAX))
 		*why = "there are too many tasks or VMs";
@@ -198,7 +230,7 @@ static void expect_moves(struct search *s, u32 t, u32 ease)
 
 	if (stay < s->sum[task->site].cost / MANY)
 		stay = s->sum[task->site].cost / MANY;
-	stay = stay * task->inertia / PLACE_ONE / ease;
+	stay = scaled(stay, task->inertia) / ease;
 	for (site = 0; site < s->h->nr_sites; site++) {
 		const struct place_site *to = &s->h->site[site];
 
@@ -206,8 +238,8 @@ static void expect_moves(struct search *s, u32 t, u32 ease)
 		k = min_t(u64, kib, to->cache_kib);
 		ns = s->p->move_ns + k * LINES_PER_KIB * each / 10 /
 		     s->p->parallel;
-		s->moved[t * s->h->nr_nodes + to->node] = stay +
-			task->util * each * ns / s->p->horizon_ns;
+		s->moved[t * s->h->nr_nodes + to->node] = min_t(u64, stay +
+			task->util * each * ns / s->p->horizon_ns, MOVED_MAX);
 	}
 }
 

@@ -25,13 +25,16 @@ typedef long s64;
 #define PLACE_TASKS_MAX		32768
 #define PLACE_ONE		1024	/* one CPU, or 1.0 */
 #define PLACE_LATENCY_MAX	65535	/* tenths of ns */
+#define PLACE_CACHE_KIB_MAX	(2U << 20)	/* 2 GiB */
+#define PLACE_INERTIA_MAX	(PLACE_ONE << 10)
+#define PLACE_EFFORT_MAX	10000
 
 /**
  * struct place_site - CPUs of one node that share a last level cache
  * @node: the node they are in.
  * @cores: physical cores; at least 1.
  * @cpus: logical CPUs; at least @cores.
- * @cache_kib: size of the cache they share.
+ * @cache_kib: size of the cache they share, up to PLACE_CACHE_KIB_MAX.
  * @foreign: what threads that are not ours use of them, PLACE_ONE a CPU.
  */
 struct place_site {
@@ -64,7 +67,8 @@ struct place_host {
  * @vm: which VM's, less than place_load.nr_vms.
  * @util: how busy it is, up to PLACE_ONE.
  * @site: where it is now.
- * @inertia: what part of its cost a move must save, 1.0 being PLACE_ONE.
+ * @inertia: what part of its cost a move must save, 1.0 being PLACE_ONE; up to
+ *	PLACE_INERTIA_MAX.
  * @allowed: the sites it may be on, a bit each; never none.
  */
 struct place_task {
@@ -99,12 +103,13 @@ struct place_load {
 
 /**
  * struct place_params - how it is decided
- * @smt_gain: what the second thread of a core adds, 1.0 being PLACE_ONE.
+ * @smt_gain: what the second thread of a core adds, up to PLACE_ONE.
  * @miss_floor: accesses that miss a cache that is large enough, likewise.
- * @parallel: cache lines fetched at the same time when a cache is refilled.
- * @horizon_ns: for how long a placement is thought to last.
+ * @parallel: cache lines fetched at the same time when a cache is refilled; at
+ *	least 1.
+ * @horizon_ns: for how long a placement is thought to last; at least 1.
  * @move_ns: what the move itself takes.
- * @effort: how often a search is begun anew; 0 for once.
+ * @effort: how often a search is begun anew, up to PLACE_EFFORT_MAX; 0 for once.
  * @seed: for a search that is another each time.
  */
 struct place_params {
@@ -132,7 +137,7 @@ struct place_reason {
 size_t place_workspace_size(const struct place_host *h,
 			    const struct place_load *l);
 int place_check(const struct place_host *h, const struct place_load *l,
-		const char **why);
+		const struct place_params *p, const char **why);
 u64 place_decide(const struct place_host *h, const struct place_load *l,
 		 const struct place_params *p, void *workspace, u16 *plan);
 u64 place_cost(const struct place_host *h, const struct place_load *l,

@@ -62,6 +62,12 @@ struct search {
 	u64 random;
 };
 
+/* @n times @by, which counts in PLACE_ONE. */
+static inline u64 scaled(u64 n, u64 by)
+{
+	return n / PLACE_ONE * by + n % PLACE_ONE * by / PLACE_ONE;
+}
+
 /* How much longer everything takes on a site where @util wants to run. */
 static inline u64 slowdown(const struct place_params *p,
 			   const struct place_site *site, u64 util)
@@ -97,8 +103,7 @@ static inline u64 site_cost(const struct search *s, u32 site,
 	u64 all = ((PLACE_ONE - m) * s->h->hit * n->ours + m * n->memory) /
 		  PLACE_ONE;
 
-	return all / PLACE_ONE * slowdown(s->p, at, n->util) +
-	       all % PLACE_ONE * slowdown(s->p, at, n->util) / PLACE_ONE;
+	return scaled(all, slowdown(s->p, at, n->util));
 }
 
 static inline u32 latency_of(const struct search *s, u32 t, u32 site)

@@ -101,7 +101,10 @@ static u32 keel_site_of(struct keel_topology *t, u32 *llc_of, u32 node,
 	    !zalloc_cpumask_var(&t->cpus[t->nr], GFP_KERNEL))
 		return KEEL_NO_SITE;
 	llc_of[i] = llc->id;
-	t->site[i] = (struct place_site){ .node = node, .cache_kib = llc->kib };
+	t->site[i] = (struct place_site){
+		.node = node,
+		.cache_kib = min(llc->kib, PLACE_CACHE_KIB_MAX),
+	};
 	return t->nr++;
 }
 

@@ -206,17 +206,80 @@ static void overload(void)
 	sim_free(&s);
 }
 
+/* All at the largest that place_check() lets through. */
+static void extremes(void)
+{
+	static const struct place_site sites[] = {
+		{ 0, 1, 1, PLACE_CACHE_KIB_MAX, ~0U },
+		{ 1, 1, 1, PLACE_CACHE_KIB_MAX, ~0U },
+	};
+	static const u32 latency[] = { 65535, 65535, 65535, 65535 };
+	static u16 there[PLACE_TASKS_MAX];
+	const struct place_host host = { 2, 2, latency, 65535, sites };
+	const u64 all = PLACE_TASKS_MAX * 1024ULL * 65535 * 1024;
+	const u64 refill = ~0U + (2ULL << 20) * 16 * 65535 / 10;
+	u64 here, gone, with_moves, decided;
+	struct place_reason reason;
+	const char *why;
+	struct sim s;
+	bool right;
+
+	if (sim_init(&s, &host, PLACE_TASKS_MAX, PLACE_TASKS_MAX))
+		ksft_exit_fail_msg("out of memory\n");
+	s.params = (struct place_params){
+		.parallel = 1, .horizon_ns = 1 << 20, .move_ns = ~0U,
+		.effort = PLACE_EFFORT_MAX,
+	};
+	for (u32 t = 0; t < PLACE_TASKS_MAX; t++) {
+		s.tasks[t].vm = t;
+		s.tasks[t].util = PLACE_ONE;
+		s.shared_kib[t] = s.touched[t * 2] = s.touched[t * 2 + 1] = ~0U;
+		there[t] = 1;
+	}
+	here = place_cost(&s.host, &s.load, &s.params, s.workspace, NULL, true);
+	place_explain(&s.host, &s.load, &s.params, s.workspace, NULL, 0, 1,
+		      &reason);
+	ksft_test_result(here == all &&
+			 reason.move == (s64)(1024ULL * 65535 * refill >> 20),
+			 "the largest numbers have the cost that they should\n");
+
+	s.params.horizon_ns = 1;
+	for (u32 t = 0; t < PLACE_TASKS_MAX; t++)
+		s.tasks[t].inertia = PLACE_INERTIA_MAX;
+	right = !place_check(&s.host, &s.load, &s.params, &why);
+	gone = place_cost(&s.host, &s.load, &s.params, s.workspace, there,
+			  false);
+	with_moves = place_cost(&s.host, &s.load, &s.params, s.workspace, there,
+				true);
+	place_explain(&s.host, &s.load, &s.params, s.workspace, there, 0, 1,
+		      &reason);
+	ksft_test_result(right && gone == all && reason.move > 0 &&
+			 with_moves == gone + PLACE_TASKS_MAX * (u64)reason.move &&
+			 (s64)with_moves > 0,
+			 "the moves of all of them add up\n");
+	decided = place_decide(&s.host, &s.load, &s.params, s.workspace, there);
+	ksft_test_result(decided <= here &&
+			 decided == place_cost(&s.host, &s.load, &s.params,
+					       s.workspace, there, true),
+			 "and so does what is decided\n");
+	sim_free(&s);
+}
+
 struct bad {
-	u32 nodes, sites, hit, latency, node, cores, cpus;
-	u32 vm, util, site, allowed, first_vm;
+	u32 nodes, sites, hit, latency, node, cores, cpus, cache_kib;
+	u32 vm, util, site, allowed, first_vm, inertia;
+	u32 smt_gain, miss_floor, parallel, horizon_ns, effort;
 };
 
 static void bad_input(void)
 {
 	static const struct bad good = {
 		.nodes = 2, .sites = 2, .hit = 120, .latency = 1600, .node = 1,
-		.cores = 2, .cpus = 4, .vm = 1, .util = 1024, .site = 1,
-		.allowed = 3, .first_vm = 0,
+		.cores = 2, .cpus = 4, .cache_kib = PLACE_CACHE_KIB_MAX,
+		.vm = 1, .util = 1024, .site = 1, .allowed = 3, .first_vm = 0,
+		.inertia = PLACE_INERTIA_MAX, .smt_gain = PLACE_ONE,
+		.miss_floor = PLACE_ONE, .parallel = 1, .horizon_ns = 1,
+		.effort = PLACE_EFFORT_MAX,
 	};
 	static const struct {
 		const char *what;
@@ -236,6 +299,18 @@ static void bad_input(void)
 		{ "a site of no node", F(node), 2, "node" },
 		{ "a site without a core", F(cores), 0, "CPU" },
 		{ "fewer CPUs than cores", F(cpus), 1, "cores" },
+		{ "an absurd cache", F(cache_kib), PLACE_CACHE_KIB_MAX + 1,
+		  "2 GiB" },
+		{ "a second thread that does more than the first", F(smt_gain),
+		  1025, "smt_gain" },
+		{ "more misses than accesses", F(miss_floor), 1025,
+		  "miss_floor" },
+		{ "no line at a time", F(parallel), 0, "parallel" },
+		{ "a horizon of nothing", F(horizon_ns), 0, "horizon_ns" },
+		{ "an absurd effort", F(effort), PLACE_EFFORT_MAX + 1,
+		  "effort" },
+		{ "absurd inertia", F(inertia), PLACE_INERTIA_MAX + 1,
+		  "inertia" },
 		{ "a task of no VM", F(vm), 2, "VM" },
 		{ "VMs out of order", F(first_vm), 1, "order" },
 		{ "more than one CPU", F(util), 1025, "more than one" },
@@ -253,21 +328,27 @@ static void bad_input(void)
 			*(u32 *)((char *)&b + cases[i].field) = cases[i].value;
 		u32 latency[] = { 800, b.latency, 1600, 800 };
 		struct place_site sites[] = {
-			{ 0, 2, 2, 1024, 0 }, { b.node, b.cores, b.cpus, 1024, 0 },
+			{ 0, 2, 2, 1024, 0 },
+			{ b.node, b.cores, b.cpus, b.cache_kib, 0 },
 		};
 		struct place_host host = { b.nodes, b.sites, latency, b.hit,
 					   sites };
 		struct place_task tasks[] = {
 			{ .vm = b.first_vm, .allowed = { 3 } },
 			{ .vm = b.vm, .util = b.util, .site = b.site,
-			  .allowed = { b.allowed } },
+			  .inertia = b.inertia, .allowed = { b.allowed } },
+		};
+		struct place_params params = {
+			.smt_gain = b.smt_gain, .miss_floor = b.miss_floor,
+			.parallel = b.parallel, .horizon_ns = b.horizon_ns,
+			.effort = b.effort,
 		};
 		u32 touched[4] = { 0 }, shared[2] = { 0 };
 		struct place_load load = { 2, 2, tasks, touched, shared };
 
 		if (b.first_vm)
 			tasks[1].vm = 0;
-		if (!place_check(&host, &load, &why))
+		if (!place_check(&host, &load, &params, &why))
 			why = "it is taken";
 		if (i == ARRAY_SIZE(cases))
 			ksft_test_result(!strcmp(why, "it is taken"),
@@ -284,11 +365,12 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		hosts = atoi(argv[1]);
 	ksft_print_header();
-	ksft_set_plan(5 + 1 + 2 + 1 + 18);
+	ksft_set_plan(5 + 1 + 2 + 1 + 3 + 25);
 	small_hosts();
 	explained();
 	together();
 	overload();
+	extremes();
 	bad_input();
 	ksft_finished();
 }

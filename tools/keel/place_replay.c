@@ -52,14 +52,27 @@ static int broken(const struct replay *r, const char *what)
 		   r->line, what);
 }
 
-static u64 number(json_t *o, const char *key, u64 most, bool *ok)
+static u64 whole(json_t *v, u64 most, bool *ok)
 {
-	json_t *v = json_object_get(o, key);
 	json_int_t n = json_integer_value(v);
 
 	if (!json_is_integer(v) || n < 0 || (u64)n > most)
 		*ok = false;
 	return n;
+}
+
+static u64 number(json_t *o, const char *key, u64 most, bool *ok)
+{
+	return whole(json_object_get(o, key), most, ok);
+}
+
+/* The highest of 64 bits makes it negative. */
+static u64 bits(json_t *o, const char *key, bool *ok)
+{
+	json_t *v = json_object_get(o, key);
+
+	*ok = *ok && json_is_integer(v);
+	return json_integer_value(v);
 }
 
 static int read_params(struct replay *r, json_t *root)
@@ -71,16 +84,15 @@ static int read_params(struct replay *r, json_t *root)
 		       "%s: line %zu: params", r->path, r->line))
 		return -1;
 	r->params = (struct place_params){
-		.smt_gain = number(p, "smt_gain", PLACE_ONE, &ok),
-		.miss_floor = number(p, "miss_floor", PLACE_ONE, &ok),
-		.parallel = number(p, "parallel", 1024, &ok),
+		.smt_gain = number(p, "smt_gain", UINT32_MAX, &ok),
+		.miss_floor = number(p, "miss_floor", UINT32_MAX, &ok),
+		.parallel = number(p, "parallel", UINT32_MAX, &ok),
 		.horizon_ns = number(p, "horizon_ns", INT64_MAX, &ok),
 		.move_ns = number(p, "move_ns", UINT32_MAX, &ok),
-		.effort = number(p, "effort", 10000, &ok),
+		.effort = number(p, "effort", UINT32_MAX, &ok),
 		.seed = number(p, "seed", UINT32_MAX, &ok),
 	};
-	r->host.hit = number(p, "hit", PLACE_LATENCY_MAX, &ok);
-	ok = ok && r->params.parallel && r->params.horizon_ns;
+	r->host.hit = number(p, "hit", UINT32_MAX, &ok);
 	return ok ? 0 : broken(r, "its parameters are not all there");
 }
 
@@ -103,11 +115,11 @@ static int read_host(struct replay *r, json_t *root)
 	if (!r->latency || !r->site)
 		return fail("out of memory");
 	json_array_foreach(latency, i, v)
-		r->latency[i] = json_integer_value(v);
+		r->latency[i] = whole(v, UINT32_MAX, &ok);
 	if (json_array_size(room) != r->host.nr_nodes)
 		return broken(r, "it does not say what memory was free");
 	json_array_foreach(room, i, v)
-		r->room[i] = json_integer_value(v);
+		r->room[i] = whole(v, UINT32_MAX, &ok);
 	json_array_foreach(sites, i, v) {
 		if (place_keys(v, "node, cores, cpus, cache_kib, foreign",
 			       "%s: line %zu: sites[%zu]", r->path, r->line, i))
@@ -122,7 +134,7 @@ static int read_host(struct replay *r, json_t *root)
 	}
 	r->host.latency = r->latency;
 	r->host.site = r->site;
-	return ok ? 0 : broken(r, "a site is not whole");
+	return ok ? 0 : broken(r, "its host is not whole");
 }
 
 static void read_allowed(struct place_task *t, json_t *allowed, bool *ok)
@@ -131,11 +143,9 @@ static void read_allowed(struct place_task *t, json_t *allowed, bool *ok)
 	size_t i;
 
 	json_array_foreach(allowed, i, v) {
-		json_int_t site = json_integer_value(v);
+		u64 site = whole(v, PLACE_SITES_MAX - 1, ok);
 
-		if (site < 0 || site >= PLACE_SITES_MAX)
-			*ok = false;
-		else
+		if (*ok)
 			t->allowed[site / 64] |= 1ULL << site % 64;
 	}
 }
@@ -146,7 +156,7 @@ static void read_memory(struct replay *r, json_t *o, struct place_memory *m,
 	if (place_keys(o, "from, kib, to", "%s: line %zu: memory", r->path,
 		       r->line))
 		*ok = false;
-	m->from = number(o, "from", INT64_MAX, ok);
+	m->from = bits(o, "from", ok);
 	m->kib = number(o, "kib", UINT32_MAX, ok);
 	m->to = number(o, "to", r->host.nr_nodes - 1, ok);
 }
@@ -166,7 +176,7 @@ static int read_task(struct replay *r, json_t *o, u32 i)
 	t->util = number(o, "util", PLACE_ONE, &ok);
 	t->site = number(o, "site", r->host.nr_sites - 1, &ok);
 	t->inertia = number(o, "inertia", UINT32_MAX, &ok);
-	r->may[i] = json_integer_value(json_object_get(o, "mems"));
+	r->may[i] = bits(o, "mems", &ok);
 	r->then[i] = number(o, "plan", r->host.nr_sites - 1, &ok);
 	if (!ok || json_array_size(touched) != r->host.nr_nodes ||
 	    json_array_size(shared) != r->host.nr_nodes)
@@ -176,10 +186,10 @@ static int read_task(struct replay *r, json_t *o, u32 i)
 		    &r->shared_then[t->vm], &ok);
 	r->shared_kib[t->vm] = number(o, "shared_kib", UINT32_MAX, &ok);
 	json_array_foreach(touched, n, v)
-		r->touched[i * r->host.nr_nodes + n] = json_integer_value(v);
+		r->touched[i * r->host.nr_nodes + n] = whole(v, UINT32_MAX, &ok);
 	json_array_foreach(shared, n, v)
 		r->shared_at[t->vm * r->host.nr_nodes + n] =
-			json_integer_value(v);
+			whole(v, UINT32_MAX, &ok);
 	/* One that was not to be placed stays. */
 	if (json_is_true(json_object_get(o, "ours")))
 		read_allowed(t, json_object_get(o, "allowed"), &ok);
@@ -196,7 +206,8 @@ static int read_tasks(struct replay *r, json_t *root)
 
 	r->load.nr_tasks = nr;
 	r->load.nr_vms = number(root, "vms", PLACE_TASKS_MAX, &ok);
-	if (!ok || nr > PLACE_TASKS_MAX || !r->load.nr_vms)
+	if (!ok || !json_is_array(tasks) || nr > PLACE_TASKS_MAX ||
+	    !r->load.nr_vms)
 		return broken(r, "its threads are not all there");
 	r->task = calloc(nr + 1, sizeof(*r->task));
 	r->touched = calloc(nr * r->host.nr_nodes + 1, sizeof(*r->touched));
@@ -223,38 +234,49 @@ static int read_tasks(struct replay *r, json_t *root)
 	return 0;
 }
 
-static int apply_sets(struct replay *r)
+static int apply_set(struct replay *r, const struct set *set)
 {
 	struct place_params *p = &r->params;
+	const struct {
+		const char *name;
+		u32 *value;
+	} known[] = {
+		{ "smt_gain", &p->smt_gain }, { "miss_floor", &p->miss_floor },
+		{ "parallel", &p->parallel }, { "move_ns", &p->move_ns },
+		{ "effort", &p->effort }, { "hit", &r->host.hit },
+	};
 
-	for (int i = 0; i < r->nr_sets; i++) {
-		const char *name = r->set[i].name;
-		u64 value = r->set[i].value;
-
-		if (!strcmp(name, "smt_gain"))
-			p->smt_gain = value;
-		else if (!strcmp(name, "miss_floor"))
-			p->miss_floor = value;
-		else if (!strcmp(name, "parallel"))
-			p->parallel = value;
-		else if (!strcmp(name, "horizon_ns"))
-			p->horizon_ns = value;
-		else if (!strcmp(name, "move_ns"))
-			p->move_ns = value;
-		else if (!strcmp(name, "effort"))
-			p->effort = value;
-		else if (!strcmp(name, "hit"))
-			r->host.hit = value;
-		else if (!strcmp(name, "inertia"))
-			for (u32 t = 0; t < r->load.nr_tasks; t++)
-				r->task[t].inertia = value;
-		else
-			return bad("--set: no parameter '%s'; there are smt_gain, miss_floor, parallel, horizon_ns, move_ns, effort, hit, inertia",
-				   name);
+	if (!strcmp(set->name, "horizon_ns")) {
+		p->horizon_ns = set->value;
+		return 0;
 	}
-	return p->smt_gain <= PLACE_ONE && p->miss_floor <= PLACE_ONE &&
-	       p->parallel && p->horizon_ns && p->effort <= 10000 ? 0 :
-	       bad("--set: a parameter is out of its range");
+	if (set->value > UINT32_MAX)
+		return bad("--set: %s: %llu is too large", set->name,
+			   (unsigned long long)set->value);
+	if (!strcmp(set->name, "inertia")) {
+		for (u32 t = 0; t < r->load.nr_tasks; t++)
+			r->task[t].inertia = set->value;
+		return 0;
+	}
+	for (size_t i = 0; i < NR(known); i++) {
+		if (strcmp(set->name, known[i].name))
+			continue;
+		*known[i].value = set->value;
+		return 0;
+	}
+	return bad("--set: no parameter '%s'; there are smt_gain, miss_floor, parallel, horizon_ns, move_ns, effort, hit, inertia",
+		   set->name);
+}
+
+static int apply_sets(struct replay *r)
+{
+	const char *why;
+
+	for (int i = 0; i < r->nr_sets; i++)
+		if (apply_set(r, &r->set[i]))
+			return -1;
+	return place_check(&r->host, &r->load, &r->params, &why) ?
+	       bad("--set: %s", why) : 0;
 }
 
 static double mean_ns(struct replay *r, const u16 *plan)
@@ -358,9 +380,10 @@ static int replay_line(struct replay *r, const char *line)
 	if (!err && !ok)
 		err = broken(r, "it has no period");
 	err = err || read_params(r, root) || read_host(r, root) ||
-	      read_tasks(r, root) || apply_sets(r);
-	if (!err && place_check(&r->host, &r->load, &why))
+	      read_tasks(r, root);
+	if (!err && place_check(&r->host, &r->load, &r->params, &why))
 		err = broken(r, why);
+	err = err || apply_sets(r);
 	if (!err) {
 		r->workspace = malloc(place_workspace_size(&r->host, &r->load));
 		if (!r->workspace)

@@ -240,7 +240,7 @@ static int read_vms(struct scenario *s)
 	json_array_foreach(vms, i, o)
 		if (read_vm(s, i, o))
 			return -1;
-	if (place_check(&s->host, &s->sim.load, &why))
+	if (place_check(&s->host, &s->sim.load, &s->sim.params, &why))
 		return bad("%s", why);
 	return 0;
 }
