@@ -378,7 +378,7 @@ static u64 search(struct search *s)
  * The same numbers give the same plan. Time grows with tasks times sites.
  * Context: may sleep; takes no locks.
  *
- * Return: the cost of the plan with its moves, as place_cost().
+ * Return: the cost of the plan and of its moves, as place_cost() counts them.
  */
 u64 place_decide(const struct place_host *h, const struct place_load *l,
 		 const struct place_params *p, void *workspace, u16 *plan)

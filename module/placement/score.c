@@ -274,14 +274,14 @@ void search_begin(struct search *s, const struct place_host *h,
  * @p: as for place_decide().
  * @workspace: likewise.
  * @plan: the site of each task; NULL: where they are.
- * @with_moves: count what it takes to get there.
+ * @moves: if not NULL, set to what it takes to get there, likewise.
  *
  * Return: the sum over all tasks of how busy they are, PLACE_ONE a CPU, times
  * the expected latency of one of their accesses in tenths of ns.
  */
 u64 place_cost(const struct place_host *h, const struct place_load *l,
 	       const struct place_params *p, void *workspace, const u16 *plan,
-	       bool with_moves)
+	       u64 *moves)
 {
 	struct search s;
 	u64 cost = 0;
@@ -289,10 +289,10 @@ u64 place_cost(const struct place_host *h, const struct place_load *l,
 
 	search_begin(&s, h, l, p, workspace);
 	search_start_from(&s, plan);
-	if (with_moves)
-		return s.cost;
 	for (i = 0; i < h->nr_sites; i++)
 		cost += s.sum[i].cost;
+	if (moves)
+		*moves = s.cost - cost;
 	return cost;
 }
 

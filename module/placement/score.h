@@ -142,7 +142,7 @@ u64 place_decide(const struct place_host *h, const struct place_load *l,
 		 const struct place_params *p, void *workspace, u16 *plan);
 u64 place_cost(const struct place_host *h, const struct place_load *l,
 	       const struct place_params *p, void *workspace, const u16 *plan,
-	       bool with_moves);
+	       u64 *moves);
 void place_expected(const struct place_host *h, const struct place_load *l,
 		    const struct place_params *p, void *workspace,
 		    const u16 *plan, u32 *latency);

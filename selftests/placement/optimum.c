@@ -16,6 +16,15 @@
 
 static int hosts = 10000;
 
+/* What @plan costs, with the moves that it takes. */
+static u64 whole_cost(struct sim *s, const u16 *plan)
+{
+	u64 moves, cost = place_cost(&s->host, &s->load, &s->params,
+				     s->workspace, plan, &moves);
+
+	return cost + moves;
+}
+
 /* The least cost of all placements, by trying each. */
 static u64 exhaustive(struct sim *s)
 {
@@ -29,8 +38,7 @@ static u64 exhaustive(struct sim *s)
 		for (t = 0; t < n; t++)
 			fits &= place_allowed(&s->tasks[t], plan[t]);
 		if (fits) {
-			cost = place_cost(&s->host, &s->load, &s->params,
-					  s->workspace, plan, true);
+			cost = whole_cost(s, plan);
 			best = cost < best ? cost : best;
 		}
 		for (t = 0; t < n && ++plan[t] == sites; t++)
@@ -83,8 +91,7 @@ static void small_hosts(void)
 				    plan);
 		place_decide(&s.host, &s.load, &s.params, s.workspace, again);
 		differs += memcmp(plan, again, shape.tasks * sizeof(*plan)) != 0;
-		wrong_cost += cost != place_cost(&s.host, &s.load, &s.params,
-						 s.workspace, plan, true);
+		wrong_cost += cost != whole_cost(&s, plan);
 		for (u32 t = 0; t < shape.tasks; t++)
 			not_allowed += !place_allowed(&s.tasks[t], plan[t]);
 		best = exhaustive(&s);
@@ -129,11 +136,9 @@ static void explained(void)
 			      home, &a);
 		place_explain(&s.host, &s.load, &s.params, s.workspace, plan, t,
 			      other, &b);
-		is = -place_cost(&s.host, &s.load, &s.params, s.workspace, plan,
-				 true);
+		is = -whole_cost(&s, plan);
 		plan[t] = other;
-		is += place_cost(&s.host, &s.load, &s.params, s.workspace, plan,
-				 true);
+		is += whole_cost(&s, plan);
 		plan[t] = home;
 		told = (s64)s.tasks[t].util * ((s64)b.expected - a.expected) +
 		       b.others - a.others + b.move - a.move;
@@ -218,7 +223,7 @@ static void extremes(void)
 	const struct place_host host = { 2, 2, latency, 65535, sites };
 	const u64 all = PLACE_TASKS_MAX * 1024ULL * 65535 * 1024;
 	const u64 refill = ~0U + (2ULL << 20) * 16 * 65535 / 10;
-	u64 here, gone, with_moves, decided;
+	u64 here, gone, moves, decided;
 	struct place_reason reason;
 	const char *why;
 	struct sim s;
@@ -236,7 +241,7 @@ static void extremes(void)
 		s.shared_kib[t] = s.touched[t * 2] = s.touched[t * 2 + 1] = ~0U;
 		there[t] = 1;
 	}
-	here = place_cost(&s.host, &s.load, &s.params, s.workspace, NULL, true);
+	here = whole_cost(&s, NULL);
 	place_explain(&s.host, &s.load, &s.params, s.workspace, NULL, 0, 1,
 		      &reason);
 	ksft_test_result(here == all &&
@@ -248,19 +253,15 @@ static void extremes(void)
 		s.tasks[t].inertia = PLACE_INERTIA_MAX;
 	right = !place_check(&s.host, &s.load, &s.params, &why);
 	gone = place_cost(&s.host, &s.load, &s.params, s.workspace, there,
-			  false);
-	with_moves = place_cost(&s.host, &s.load, &s.params, s.workspace, there,
-				true);
+			  &moves);
 	place_explain(&s.host, &s.load, &s.params, s.workspace, there, 0, 1,
 		      &reason);
 	ksft_test_result(right && gone == all && reason.move > 0 &&
-			 with_moves == gone + PLACE_TASKS_MAX * (u64)reason.move &&
-			 (s64)with_moves > 0,
+			 moves == PLACE_TASKS_MAX * (u64)reason.move &&
+			 (s64)(gone + moves) > 0,
 			 "the moves of all of them add up\n");
 	decided = place_decide(&s.host, &s.load, &s.params, s.workspace, there);
-	ksft_test_result(decided <= here &&
-			 decided == place_cost(&s.host, &s.load, &s.params,
-					       s.workspace, there, true),
+	ksft_test_result(decided <= here && decided == whole_cost(&s, there),
 			 "and so does what is decided\n");
 	sim_free(&s);
 }

@@ -282,7 +282,7 @@ static int apply_sets(struct replay *r)
 static double mean_ns(struct replay *r, const u16 *plan)
 {
 	u64 busy = 0, cost = place_cost(&r->host, &r->load, &r->params,
-					r->workspace, plan, false);
+					r->workspace, plan, NULL);
 
 	for (u32 t = 0; t < r->load.nr_tasks; t++)
 		busy += r->task[t].util;

@@ -88,7 +88,7 @@ static u32 noisy(struct sim *s, u32 n)
 double sim_latency_at(struct sim *s, const u16 *plan)
 {
 	u64 busy = 0, cost = place_cost(&s->host, &s->load, &s->params,
-					s->workspace, plan, false);
+					s->workspace, plan, NULL);
 
 	for (u32 t = 0; t < s->load.nr_tasks; t++)
 		busy += s->tasks[t].util;
@@ -124,7 +124,7 @@ static double decide(struct sim *s)
 {
 	struct place_load seen = s->load;
 	struct place_params p = s->params;
-	u64 busy = 0, cost, with_moves;
+	u64 busy = 0, moves;
 	u32 settled = ~0U, t;
 
 	p.seed = s->params.seed++;
@@ -141,9 +141,7 @@ static double decide(struct sim *s)
 	place_decide(&s->host, &seen, &p, s->workspace, s->plan);
 	/* All that a move costs it costs in this period. */
 	p.horizon_ns = s->period_ns;
-	cost = place_cost(&s->host, &s->load, &p, s->workspace, s->plan, false);
-	with_moves = place_cost(&s->host, &s->load, &p, s->workspace, s->plan,
-				true);
+	place_cost(&s->host, &s->load, &p, s->workspace, s->plan, &moves);
 	s->moves = 0;
 	for (t = 0; t < s->load.nr_tasks; t++) {
 		busy += s->tasks[t].util;
@@ -153,7 +151,7 @@ static double decide(struct sim *s)
 		track_moved(&s->track[t], &s->track_params);
 		s->moves++;
 	}
-	return busy ? (with_moves - cost) / 10.0 / busy : 0;
+	return busy ? moves / 10.0 / busy : 0;
 }
 
 /* A period of placement. Return: what its moves cost, in ns as above. */
