@@ -217,14 +217,11 @@ static void (*const checks[])(struct finding *f) = {
 
 int cmd_doctor(int argc, char **argv)
 {
-	static const struct option options[] = { { 0 } };
 	static const char *const verdicts[] = { "ok", "note", "missing" };
 	int missing = 0;
 
-	if (next_option(argc, argv, options) != -1)
+	if (nothing_more(argc, argv, "doctor"))
 		return -1;
-	if (optind < argc)
-		return bad("doctor: takes no word, not '%s'", argv[optind]);
 	out_array(NULL);
 	for (size_t i = 0; i < NR(checks); i++) {
 		struct finding f;

@@ -51,7 +51,7 @@ int cmd_host(int argc, char **argv)
 	if (c != -1)
 		return -1;
 	if (optind < argc && strcmp(argv[optind], "help"))
-		return bad("host: takes no word, not '%s'", argv[optind]);
+		return no_words(argc, argv, "host");
 	if (keel_connect(&keel))
 		return -1;
 	if (keel_host_get(keel, &host)) {

@@ -44,7 +44,10 @@ char *time_text(uint64_t ns, char *buf, size_t len);
 char *size_text(uint64_t bytes, char *buf, size_t len);
 int parse_size(const char *text, uint64_t *bytes);
 int parse_u32(const char *text, uint32_t *n);
+int parse_positive(const char *option, const char *text, uint32_t *n);
 int next_option(int argc, char **argv, const struct option *table);
+int no_words(int argc, char **argv, const char *verb);
+int nothing_more(int argc, char **argv, const char *verb);
 char *read_text(const char *path, size_t *len);
 uint64_t mem_available(void);		/* bytes; 0 if nobody says */
 char **read_cmdline(uint32_t pid, int *argc);

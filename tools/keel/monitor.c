@@ -82,16 +82,11 @@ static void print_event(const struct keel_event *event)
 
 int cmd_monitor(int argc, char **argv)
 {
-	static const struct option options[] = { { 0 } };
 	struct keel_event event;
 	struct keel *keel;
 	int err;
 
-	if (next_option(argc, argv, options) != -1)
-		return -1;
-	if (optind < argc)
-		return bad("monitor: takes no word, not '%s'", argv[optind]);
-	if (keel_connect(&keel))
+	if (nothing_more(argc, argv, "monitor") || keel_connect(&keel))
 		return -1;
 	catch_signals();
 	err = keel_events_subscribe(keel);

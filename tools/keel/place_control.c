@@ -35,24 +35,11 @@ static const char *grain_name(uint32_t n)
 	return keel_place_grain_name(n);
 }
 
-/**
- * parse_number - a number above 0
- * @option: whose, for the error
- * @text: the word
- * @n: set
- */
-int parse_number(const char *option, const char *text, uint32_t *n)
-{
-	if (parse_u32(text, n) || !*n)
-		return bad("%s: '%s' is not a number above 0", option, text);
-	return 0;
-}
-
 /* "--memory" alone is as usual. */
 static int parse_memory(const char *text, uint32_t *mib)
 {
 	*mib = MEMORY_MIB;
-	return text ? parse_number("--memory", text, mib) : 0;
+	return text ? parse_positive("--memory", text, mib) : 0;
 }
 
 static int parse_options(int argc, char **argv, struct keel_place_options *o)
@@ -69,9 +56,9 @@ static int parse_options(int argc, char **argv, struct keel_place_options *o)
 
 	while (!err && (c = next_option(argc, argv, options)) != -1) {
 		if (c == 'p')
-			err = parse_number("--period", optarg, &o->period_ms);
+			err = parse_positive("--period", optarg, &o->period_ms);
 		else if (c == 's')
-			err = parse_number("--samples", optarg, &o->samples);
+			err = parse_positive("--samples", optarg, &o->samples);
 		else if (c == 'm')
 			err = parse_memory(optarg, &o->memory_mib);
 		else if (c == 't')
@@ -85,9 +72,7 @@ static int parse_options(int argc, char **argv, struct keel_place_options *o)
 		else
 			err = -1;
 	}
-	if (!err && optind < argc)
-		err = bad("place start: takes no word, not '%s'", argv[optind]);
-	return err;
+	return err ? -1 : no_words(argc, argv, "place start");
 }
 
 /**
@@ -121,15 +106,10 @@ int place_start(int argc, char **argv)
 
 int place_stop(int argc, char **argv)
 {
-	static const struct option options[] = { { 0 } };
 	struct keel *keel;
 	int err;
 
-	if (next_option(argc, argv, options) != -1)
-		return -1;
-	if (optind < argc)
-		return bad("place stop: takes no word, not '%s'", argv[optind]);
-	if (keel_connect(&keel))
+	if (nothing_more(argc, argv, "place stop") || keel_connect(&keel))
 		return -1;
 	err = keel_place_stop(keel);
 	if (err)

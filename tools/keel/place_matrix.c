@@ -120,17 +120,6 @@ static void show(const struct keel_matrix *m)
 	out_end();
 }
 
-/* No option, no word. */
-static int nothing_more(int argc, char **argv, const char *verb)
-{
-	static const struct option options[] = { { 0 } };
-
-	if (next_option(argc, argv, options) != -1)
-		return -1;
-	return optind == argc ? 0 : bad("place matrix %s: takes no word, not '%s'",
-					verb, argv[optind]);
-}
-
 static int show_now(void)
 {
 	struct keel_matrix *m = malloc(sizeof(*m));
@@ -147,7 +136,7 @@ static int show_now(void)
 
 static int matrix_show(int argc, char **argv)
 {
-	return nothing_more(argc, argv, "show") ? -1 : show_now();
+	return nothing_more(argc, argv, "place matrix show") ? -1 : show_now();
 }
 
 static int matrix_measure(int argc, char **argv)
@@ -171,10 +160,7 @@ static int matrix_measure(int argc, char **argv)
 			return bad("--time: '%s' is not from 1 to 1000 milliseconds",
 				   optarg);
 	}
-	if (optind < argc)
-		return bad("place matrix measure: takes no word, not '%s'",
-			   argv[optind]);
-	if (keel_connect(&keel))
+	if (no_words(argc, argv, "place matrix measure") || keel_connect(&keel))
 		return -1;
 	err = keel_matrix_measure(keel, ms * 1000, loaded);
 	if (err)
@@ -290,7 +276,8 @@ static int matrix_forget(int argc, char **argv)
 	struct keel *keel;
 	int err;
 
-	if (nothing_more(argc, argv, "forget") || keel_connect(&keel))
+	if (nothing_more(argc, argv, "place matrix forget") ||
+	    keel_connect(&keel))
 		return -1;
 	err = keel_matrix_load(keel, 0, NULL, NULL);
 	if (err)

@@ -268,7 +268,7 @@ int place_memory_verb(int argc, char **argv)
 	int c, err, nr;
 
 	while ((c = next_option(argc, argv, options)) != -1)
-		if (c != 'r' || parse_number("--rate", optarg, &mib))
+		if (c != 'r' || parse_positive("--rate", optarg, &mib))
 			return -1;
 	nr = argc - optind;
 	if (keel_connect(&keel))

@@ -170,11 +170,8 @@ int place_record(int argc, char **argv)
 	FILE *f;
 
 	while ((c = next_option(argc, argv, options)) != -1)
-		if (c != 'n')
+		if (c != 'n' || parse_positive("--periods", optarg, &periods))
 			return -1;
-		else if (parse_u32(optarg, &periods) || !periods)
-			return bad("--periods: '%s' is not a number above 0",
-				   optarg);
 	if (argc - optind != 1)
 		return bad("place record: give one file");
 	if (keel_connect(&keel))

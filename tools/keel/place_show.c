@@ -163,16 +163,11 @@ static int show_vms(struct keel *keel, const struct keel_place *p)
 
 int place_status(int argc, char **argv)
 {
-	static const struct option options[] = { { 0 } };
 	struct keel_place p;
 	struct keel *keel;
 	int err;
 
-	if (next_option(argc, argv, options) != -1)
-		return -1;
-	if (optind < argc)
-		return bad("place status: takes no word, not '%s'", argv[optind]);
-	if (keel_connect(&keel))
+	if (nothing_more(argc, argv, "place status") || keel_connect(&keel))
 		return -1;
 	err = keel_place_get(keel, &p);
 	if (err) {

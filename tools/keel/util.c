@@ -104,6 +104,13 @@ int parse_u32(const char *text, uint32_t *n)
 	return 0;
 }
 
+/* An option's value that is a number above 0, or bad(). */
+int parse_positive(const char *option, const char *text, uint32_t *n)
+{
+	return !parse_u32(text, n) && *n ? 0 :
+	       bad("%s: '%s' is not a number above 0", option, text);
+}
+
 /*
  * The next long option's value from @table, -1 at their end, '?' after bad().
  * Words may stand before and between options; what follows "--" is left alone.
@@ -138,6 +145,22 @@ int next_option(int argc, char **argv, const struct option *table)
 		}
 		return c;
 	}
+}
+
+/* After the options: is nothing left? Or bad(). */
+int no_words(int argc, char **argv, const char *verb)
+{
+	return optind == argc ? 0 :
+	       bad("%s: takes no word, not '%s'", verb, argv[optind]);
+}
+
+/* Neither options nor words, or bad(). */
+int nothing_more(int argc, char **argv, const char *verb)
+{
+	static const struct option options[] = { { 0 } };
+
+	return next_option(argc, argv, options) != -1 ? -1 :
+	       no_words(argc, argv, verb);
 }
 
 /* The whole file, NUL-terminated; NULL with errno on failure. */
