@@ -420,6 +420,23 @@ class Tap:
         sys.stdout.flush()
         return not reason
 
+    def refused(self, what, argv, want, code=2):
+        """keel says in a line why it will not, and with -j the same as JSON."""
+        status, out, err = run(*argv)
+        reasons = [f"status {status}" if status != code else "",
+                   f"'{want}' is not in it" if want not in err else "",
+                   "not one line" if err.count("\n") != 1 or out else ""]
+        status, told, _ = run(argv[0], "-j", *argv[1:])
+        try:
+            same = json.loads(told) == {"error": err.removeprefix("keel: ").rstrip("\n"),
+                                        "code": code}
+        except ValueError:
+            same = False
+        reasons += ["" if same and status == code else f"as JSON, status {status}: {told}"]
+        return self.result(f"refused in a line: {what}",
+                           "\n".join([*filter(None, reasons), out + err])
+                           if any(reasons) else "")
+
     def host_as(self, before, seconds=10):
         """Nothing of a guest or a snapshot is left, soon."""
         def differs():
