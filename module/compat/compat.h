@@ -10,7 +10,10 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/socket.h>
+#include <linux/string.h>
 #include <linux/uio.h>
 
 #include "compat/probed.h"
@@ -222,6 +225,32 @@ static inline struct pid *keel_vcpu_pid_get(struct kvm_vcpu *vcpu)
 	rcu_read_unlock();
 #endif
 	return pid;
+}
+
+/*
+ * Vhost workers that are none of the VMM's threads, but the kernel's, which use its
+ * address space. Return: how many of them are in @task, each held.
+ */
+static inline unsigned int keel_vhost_kthreads(const struct task_struct *vmm,
+					       struct task_struct **task,
+					       unsigned int room)
+{
+	unsigned int nr = 0;
+#ifndef KEEL_HAVE_VHOST_TASK_H
+	struct mm_struct *mm;
+	struct task_struct *p;
+
+	rcu_read_lock();
+	/* Only compared: whoever uses the same one belongs to it. */
+	mm = READ_ONCE(vmm->mm);
+	for_each_process(p)
+		if (mm && nr < room && READ_ONCE(p->mm) == mm &&
+		    p->flags & PF_KTHREAD && !(p->flags & PF_EXITING) &&
+		    !strncmp(p->comm, "vhost-", 6))
+			task[nr++] = get_task_struct(p);
+	rcu_read_unlock();
+#endif
+	return nr;
 }
 
 #ifdef KEEL_HAVE_SOCKADDR_UNSIZED

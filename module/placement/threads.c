@@ -96,6 +96,9 @@ static void keel_task_free_heir(struct keel_place_vm *pv,
 {
 	struct keel_thread *t;
 
+	/* Those inherit from none of ours. */
+	if (task->flags & PF_KTHREAD)
+		return;
 	list_for_each_entry(t, &pv->threads, node) {
 		if (t->state != KEEL_PLACE_STATE_PLACED ||
 		    !cpumask_equal(&task->cpus_mask, t->ours))
@@ -161,7 +164,7 @@ static bool keel_task_is_helper(struct task_struct *task)
 	       !strncmp(task->comm, "vhost-", 6);
 }
 
-/* All threads of the VMM, held: for keel_tasks_put(). */
+/* All threads of the VMM and its vhost workers, held: for keel_tasks_put(). */
 struct keel_tasks {
 	struct task_struct **task;
 	unsigned int nr;
@@ -185,7 +188,7 @@ static int keel_tasks_get(struct keel_tasks *tasks, struct keel_place_vm *pv)
 	memset(tasks, 0, sizeof(*tasks));
 	if (!leader)
 		return 0;
-	room = get_nr_threads(leader) + 16;
+	room = get_nr_threads(leader) + HELPERS_MAX;
 	tasks->task = kvmalloc_array(room, sizeof(*tasks->task), GFP_KERNEL);
 	if (!tasks->task) {
 		put_task_struct(leader);
@@ -197,6 +200,8 @@ static int keel_tasks_get(struct keel_tasks *tasks, struct keel_place_vm *pv)
 			tasks->task[tasks->nr++] = get_task_struct(task);
 	}
 	rcu_read_unlock();
+	tasks->nr += keel_vhost_kthreads(leader, tasks->task + tasks->nr,
+					 room - tasks->nr);
 	put_task_struct(leader);
 	return 0;
 }
