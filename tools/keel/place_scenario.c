@@ -138,6 +138,9 @@ static int read_behaviour(struct scenario *s, const struct scenario_vm *vm,
 
 	if (read_number(o, vm->name, "busy", 0, 1, 0, &busy))
 		return -1;
+	if (touches && !json_is_object(touches))
+		return bad("%s: \"touches\" must be an object from node to size",
+			   vm->name);
 	for (u32 t = vm->first; t < vm->first + vm->vcpus; t++) {
 		if (json_object_get(o, "busy"))
 			sim->tasks[t].util = busy * PLACE_ONE;
@@ -167,10 +170,15 @@ static int read_allowed(struct scenario *s, const struct scenario_vm *vm,
 
 	if (!list)
 		return 0;
-	json_array_foreach(list, i, v)
+	json_array_foreach(list, i, v) {
+		if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+		    json_integer_value(v) >= s->host.nr_nodes)
+			return bad("%s: \"allowed\" must be a list of nodes, from 0 to %u",
+				   vm->name, s->host.nr_nodes - 1);
 		for (u32 x = 0; x < s->host.nr_sites; x++)
 			if (s->site[x].node == json_integer_value(v))
 				allowed[x / 64] |= 1ULL << (x % 64);
+	}
 	for (u32 t = vm->first; t < vm->first + vm->vcpus; t++)
 		memcpy(s->sim.tasks[t].allowed, allowed, sizeof(allowed));
 	return 0;
@@ -195,13 +203,15 @@ static int read_vm(struct scenario *s, u32 n, json_t *o)
 
 static int read_vm_keys(json_t *o, size_t n)
 {
-	json_t *change;
+	json_t *changes = json_object_get(o, "changes"), *change;
 	size_t i;
 
 	if (place_keys(o, "name, vcpus, on, allowed, busy, touches, shared, changes",
 		       "vms[%zu]", n))
 		return -1;
-	json_array_foreach(json_object_get(o, "changes"), i, change)
+	if (changes && !json_is_array(changes))
+		return bad("vms[%zu]: \"changes\" must be a list", n);
+	json_array_foreach(changes, i, change)
 		if (place_keys(change, "at, busy, touches",
 			       "vms[%zu].changes[%zu]", n, i))
 			return -1;
