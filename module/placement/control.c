@@ -66,6 +66,7 @@ static struct keel_place_vm *keel_place_vm_get(struct keel_vm *vm)
 	}
 	pv->vm = vm;
 	pv->slot = U32_MAX;
+	pv->every = 1;
 	INIT_LIST_HEAD(&pv->threads);
 	list_add_tail(&pv->node, &keel_place.vms);
 	return pv;

@@ -47,9 +47,10 @@ struct kvm;
  * @util: ran or waited, likewise
  * @track: what is believed of it
  * @looks: how often it has been looked at
- * @touched: KiB by node id, seen in the last period
+ * @touched: KiB by node id, as it is taken to touch them now
+ * @kept: of that, what the last sample of memory on keelfs has shown
  * @samples: of how many folios of the file that is being looked at
- * @runs: of how many runs of folios all that was made; 0: nothing is a guess
+ * @runs: of how many runs of folios @kept was made; 0: nothing is a guess
  * @average: KiB by node id, as it is believed
  * @news: for @track
  * @former: the affinity it had
@@ -74,6 +75,7 @@ struct keel_thread {
 	struct track track;
 	u32 looks;
 	u32 *touched;
+	u32 *kept;
 	u32 samples;
 	u32 runs;
 	u32 *average;
@@ -112,6 +114,8 @@ struct keel_place_file {
  * @file: its keelfs files, during a period
  * @nr_files: of how many elements
  * @mems: nodes that its memory may be moved to, by the policies of its mappings
+ * @every: its memory on keelfs is sampled in one of so many periods
+ * @wait: so many more without a sample
  */
 struct keel_place_vm {
 	struct list_head node;
@@ -126,6 +130,8 @@ struct keel_place_vm {
 	struct keel_place_file file[KEEL_PLACE_FILES_MAX];
 	u32 nr_files;
 	nodemask_t mems;
+	u32 every;
+	u32 wait;
 };
 
 /**

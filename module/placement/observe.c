@@ -3,7 +3,9 @@
  * What the threads of a VM touch, and where it lies.
  *
  * Memory on keelfs is sampled (snapshot/keelfs_sample.c): each thread that comes
- * back for a folio is known. For other memory nobody is known but, where the
+ * back for a folio is known. A sample lasts a period. The longer a VM does the
+ * same, the more periods go by without one; whoever does something new is looked
+ * at again at once. For other memory nobody is known but, where the
  * kernel's NUMA balancing is on, by its hinting faults; otherwise all of it that
  * is there counts for every thread. Where that is, some pages tell, which are
  * looked up in the host's page tables and not faulted in.
@@ -23,6 +25,9 @@
 #include "snapshot/keelfs_sample.h"
 #include "snapshot/snapshot.h"
 #include "compat/compat.h"
+
+#define EVERY_MAX	8	/* periods from one sample to the next */
+#define IDLE		(PLACE_ONE / 100)
 
 #define KIB(bytes)	((u32)min_t(u64, (bytes) >> 10, U32_MAX))
 
@@ -153,7 +158,7 @@ static void keel_observe_folio(struct keel_place_vm *pv, struct inode *inode,
 
 	if (!t)
 		return;
-	keel_kib_add(&t->touched[p->nid],
+	keel_kib_add(&t->kept[p->nid],
 		     div64_u64(pages * p->nr, s->pages) << (PAGE_SHIFT - 10));
 	t->samples++;
 }
@@ -164,17 +169,52 @@ static void keel_observe_sample(struct keel_place_vm *pv, struct inode *inode,
 	struct keel_thread *t;
 	u32 i;
 
-	if (s && s->nr) {
-		keel_place.counts.sampled += s->nr;
-		keel_place.counts.unmapped += s->unmapped;
-		for (i = 0; i < s->nr; i++)
-			keel_observe_folio(pv, inode, s, i);
-		list_for_each_entry(t, &pv->threads, node) {
-			t->runs += s->whole ? 0 :
-				   DIV_ROUND_UP(t->samples * s->unmapped, s->nr);
-			t->samples = 0;
-		}
+	if (!s->nr)
+		return;
+	keel_place.counts.sampled += s->nr;
+	keel_place.counts.unmapped += s->unmapped;
+	for (i = 0; i < s->nr; i++)
+		keel_observe_folio(pv, inode, s, i);
+	list_for_each_entry(t, &pv->threads, node) {
+		t->runs += s->whole ? 0 :
+			   DIV_ROUND_UP(t->samples * s->unmapped, s->nr);
+		t->samples = 0;
 	}
+}
+
+/* Has none of the VM's threads done anything in the last period? */
+static bool keel_vm_idle(const struct keel_place_vm *pv)
+{
+	const struct keel_thread *t;
+
+	list_for_each_entry(t, &pv->threads, node)
+		if (t->util > IDLE)
+			return false;
+	return true;
+}
+
+/* What was known of memory on keelfs goes for what the samples have shown. */
+static void keel_observe_samples(struct keel_place_vm *pv)
+{
+	bool any = false, idle = keel_vm_idle(pv);
+	struct keel_thread *t;
+	u32 i;
+
+	for (i = 0; i < pv->nr_files; i++)
+		any |= pv->file[i].sample != NULL;
+	list_for_each_entry(t, &pv->threads, node) {
+		if (any)
+			t->runs = 0;
+		for (i = 0; any && i < nr_node_ids; i++)
+			t->kept[i] = 0;
+		/* Nobody looks at who does nothing: it is forgotten slowly. */
+		for (i = 0; !any && idle && i < nr_node_ids; i++)
+			t->kept[i] -= t->kept[i] / 8;
+	}
+	for (i = 0; i < pv->nr_files; i++)
+		if (pv->file[i].sample)
+			keel_observe_sample(pv, file_inode(pv->file[i].file),
+					    pv->file[i].sample);
 }
 
 /* Where pages of the slots that are not on keelfs lie. */
@@ -239,6 +279,7 @@ static void keel_observe_common(struct keel_place_vm *pv)
 	list_for_each_entry(t, &pv->threads, node) {
 		t->mems = pv->mems;
 		keel_task_limit(&t->mems, t->task);
+		memcpy(t->touched, t->kept, nr_node_ids * sizeof(u32));
 		for_each_online_node(nid) {
 			here = pv->common[nid];
 #ifdef CONFIG_NUMA_BALANCING
@@ -291,33 +332,59 @@ static void keel_observe_slots(struct keel_place_vm *pv, struct kvm *kvm,
  */
 void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 {
-	u32 i;
-
 	lockdep_assert_held(&keel_place.lock);
 	memset(pv->common, 0, nr_node_ids * sizeof(u32));
 	pv->shared_kib = 0;
 	pv->mems = node_states[N_MEMORY];
 	keel_files_put(pv);
 	keel_observe_slots(pv, kvm, samples);
-	for (i = 0; i < pv->nr_files; i++)
-		keel_observe_sample(pv, file_inode(pv->file[i].file),
-				    pv->file[i].sample);
+	keel_observe_samples(pv);
 	keel_observe_common(pv);
 }
 
+/* Is something new about a thread of the VM, or its memory on its way? */
+static bool keel_vm_news(const struct keel_place_vm *pv)
+{
+	const struct keel_thread *t;
+
+	list_for_each_entry(t, &pv->threads, node)
+		if (!t->track.settled ||
+		    (t->far && keel_place.options.memory_mib))
+			return true;
+	return false;
+}
+
+/* Is it time for another sample of the VM? */
+static bool keel_observe_due(struct keel_place_vm *pv)
+{
+	if (keel_vm_idle(pv))
+		return false;
+	if (keel_vm_news(pv)) {
+		pv->every = 1;
+	} else if (pv->wait) {
+		pv->wait--;
+		return false;
+	} else {
+		pv->every = min_t(u32, 2 * pv->every, EVERY_MAX);
+	}
+	pv->wait = pv->every - 1;
+	return true;
+}
+
 /**
- * keel_observe_next - what was seen is done with; see anew
- * @pv: the VM
+ * keel_observe_next - what was seen is done with; see anew, if it is time
+ * @pv: the VM, of which the decision has been made
  * @samples: how many places of its memory on keelfs to look at
  *
  * Context: may sleep; keel_place.lock is held.
  */
 void keel_observe_next(struct keel_place_vm *pv, u32 samples)
 {
+	bool due = keel_observe_due(pv);
 	u32 i;
 
 	lockdep_assert_held(&keel_place.lock);
-	for (i = 0; i < pv->nr_files; i++)
+	for (i = 0; due && i < pv->nr_files; i++)
 		keelfs_sample_begin(file_inode(pv->file[i].file),
 				    samples / pv->nr_files, keel_seed() + i);
 	keel_files_put(pv);

@@ -36,8 +36,8 @@ static struct keel_thread *keel_thread_alloc(void)
 		return NULL;
 	INIT_LIST_HEAD(&t->node);
 	t->slot = U32_MAX;
-	/* Three rows in one. */
-	t->touched = kcalloc(3 * nr_node_ids, sizeof(u32), GFP_KERNEL);
+	/* Four rows in one. */
+	t->touched = kcalloc(4 * nr_node_ids, sizeof(u32), GFP_KERNEL);
 	if (!t->touched || !zalloc_cpumask_var(&t->former, GFP_KERNEL) ||
 	    !zalloc_cpumask_var(&t->ours, GFP_KERNEL)) {
 		keel_thread_free(t);
@@ -45,6 +45,7 @@ static struct keel_thread *keel_thread_alloc(void)
 	}
 	t->average = t->touched + nr_node_ids;
 	t->news = t->average + nr_node_ids;
+	t->kept = t->news + nr_node_ids;
 	return t;
 }
 
@@ -303,7 +304,7 @@ void keel_thread_destroy(struct keel_thread *t)
  * @kvm: the same
  *
  * Those that have ended are forgotten. What each has used of the CPUs since the
- * last look is measured, and what it has touched set to nothing.
+ * last look is measured.
  *
  * Context: may sleep; keel_place.lock is held.
  * Return: 0, or -ENOMEM: some may be missing.
@@ -324,8 +325,6 @@ int keel_threads_look(struct keel_place_vm *pv, struct kvm *kvm)
 			continue;
 		}
 		keel_thread_measure(t, keel_place.look_ns);
-		memset(t->touched, 0, nr_node_ids * sizeof(u32));
-		t->runs = 0;
 		t->looks++;
 	}
 	return err;
