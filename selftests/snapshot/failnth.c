@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation fails once: with the kernel's fault injection, the n-th
- * that a call makes (or the n-th copy from or to user space), for n = 1, 2, 3
- * and so on until the call gets by without. Each time it must fail with an
+ * Every allocation fails once (inject.h). Each time the call must fail with an
  * error that fits, or get along; nothing may stay behind; and where memory was
  * short, the same call must then do.
  *
@@ -19,11 +17,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "inject.h"
 #include "keeltest.h"
 #include "tinyvmm.h"
 
@@ -32,16 +30,11 @@
 #define MADV_POPULATE_WRITE	23
 #endif
 
-#define DEBUGFS		"/sys/kernel/debug/"
-#define EACH		64	/* up to here each n, then in growing steps */
-#define LAST		100000
-#define STARVE_TIMES	1000000
 #define SMALL		((size_t)4 << 20)
 #define LARGE		((size_t)6 << 20)
 
 static struct knl nl;
 static const char *mnt_small, *mnt_huge;
-static int nth_fd = -1;
 
 /* What one run of a call works on. */
 struct run {
@@ -63,31 +56,6 @@ struct sweep {
 	bool again;		/* after ENOMEM the same call must do */
 	bool huge;
 };
-
-static void inject_begin(unsigned int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	if (pwrite(nth_fd, text, len, 0) != len)
-		ksft_exit_fail_msg("fail-nth: %s\n", strerror(errno));
-}
-
-/*
- * Return: whether a failure was injected. What is left of the count can hit
- * the copies of these two calls: then none was.
- */
-static bool inject_end(void)
-{
-	char text[16] = "";
-	bool hit = false;
-
-	if (pread(nth_fd, text, sizeof(text) - 1, 0) > 0)
-		hit = !atoi(text);
-	while (pwrite(nth_fd, "0", 1, 0) != 1)
-		;
-	return hit;
-}
 
 static int err(int ret)
 {
@@ -383,22 +351,14 @@ static int setup_nl_snap(struct run *r)
 	return ret ?: setup_nl(r);
 }
 
-static bool ended_early, ended_hit;
-
 static int ask(struct run *r, uint8_t cmd, uint16_t flags, uint32_t id)
 {
 	char buf[128];
-	struct nlmsghdr *h = (void *)buf;
-	size_t at = knl_begin(&r->nl, buf, cmd, flags ?: NLM_F_ACK);
-	int ret;
+	size_t at = knl_begin(&r->nl, buf, cmd, flags);
 
 	if (id)
 		at = knl_put(buf, at, KEEL_A_ID, &id, sizeof(id));
-	h->nlmsg_len = at;
-	ret = err(send(r->nl.fd, buf, at, 0));
-	ended_hit = inject_end();
-	ended_early = true;
-	return ret ?: knl_collect(&r->nl, h->nlmsg_seq, flags == NLM_F_DUMP);
+	return inject_talk(&r->nl, buf, at);
 }
 
 static int call_host_get(struct run *r)
@@ -524,9 +484,9 @@ static bool fits(const struct sweep *w, int ret)
 	return ret == -ENOMEM || ret == -EFAULT || (w->also && ret == -w->also);
 }
 
-/* Return: 1: go on, 0: all is well and done, -1: not well. */
-static int one(const struct sweep *w, unsigned int n, int *failed)
+static int one(const void *what, unsigned int n, int *failed)
 {
+	const struct sweep *w = what;
 	struct run r = { .fd = -1 };
 	struct knl_host was;
 	int ret, more = -1;
@@ -540,10 +500,9 @@ static int one(const struct sweep *w, unsigned int n, int *failed)
 			       strerror(-ret));
 		goto undo;
 	}
-	ended_early = false;
 	inject_begin(n);
 	ret = w->call(&r);
-	hit = ended_early ? ended_hit : inject_end();
+	hit = inject_end();
 	*failed += !!ret;
 	if (ret && !hit) {
 		ksft_print_msg("n = %u: %s though nothing was injected\n", n,
@@ -568,68 +527,20 @@ undo:
 	return left_behind(&was, n) ? -1 : more;
 }
 
-static void sweep(const struct sweep *w)
-{
-	unsigned int n, hits = 0;
-	int more = 1, failed = 0;
-
-	for (n = 1; more > 0 && n < LAST; n += n < EACH ? 1 : n / 8) {
-		more = one(w, n, &failed);
-		hits += more > 0;
-	}
-	ksft_print_msg("%s: %u injected, %d seen by the caller\n", w->name,
-		       hits, failed);
-	ksft_test_result(!more && hits, "%s\n", w->name);
-}
-
 /*
- * The registry looks for VMs in a worker, where no count can be set: let all
- * allocations of keel's fail for a while in which a VM comes.
+ * The registry looks for VMs in a worker: let all allocations of keel's fail for
+ * a while in which a VM comes.
  */
-static bool keel_starves(bool on)
-{
-	char text[64], line[256], *at;
-	unsigned long start, size = 0;
-	FILE *f;
-
-	if (kt_read_file("/sys/module/keel/sections/.text", text,
-			 sizeof(text)) <= 0)
-		return false;
-	start = strtoul(text, NULL, 0);
-	f = fopen("/proc/modules", "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, "keel ", 5))
-			continue;
-		at = line + 5;
-		size = strtoul(at, NULL, 0);
-	}
-	if (f)
-		fclose(f);
-	if (!size)
-		return false;
-	/* Off first: with the range open everybody would starve. */
-	if (!on)
-		return !kt_write_file(DEBUGFS "failslab/probability", "0") &&
-		       kt_read_number(DEBUGFS "failslab/times") < STARVE_TIMES;
-	snprintf(text, sizeof(text), "%#lx", start);
-	kt_write_file(DEBUGFS "failslab/require-start", text);
-	snprintf(text, sizeof(text), "%#lx", start + size);
-	kt_write_file(DEBUGFS "failslab/require-end", text);
-	snprintf(text, sizeof(text), "%d", STARVE_TIMES);
-	kt_write_file(DEBUGFS "failslab/times", text);
-	return !kt_write_file(DEBUGFS "failslab/probability", "100");
-}
-
 static bool vm_is_found(unsigned int starve_ms)
 {
 	struct tvm t;
 	int i, ret;
 
-	if (!keel_starves(true))
+	if (!inject_starve(true))
 		return false;
 	ret = tvm_create(&t, 1);
 	nap_us(starve_ms * 1000);
-	if (!keel_starves(false)) {
+	if (!inject_starve(false)) {
 		ksft_print_msg("nothing of keel's failed\n");
 		ret = -EIO;
 	}
@@ -666,33 +577,6 @@ static void registry(void)
 	}
 }
 
-static const char *missing(void)
-{
-	const char *why = kt_keel_missing();
-
-	if (why)
-		return why;
-	if (access(DEBUGFS "failslab", F_OK))
-		mount("none", DEBUGFS, "debugfs", 0, NULL);
-	if (access(DEBUGFS "failslab", F_OK) ||
-	    access(DEBUGFS "fail_page_alloc", F_OK))
-		return "the kernel has no fault injection";
-	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	return nth_fd < 0 ? "no /proc/thread-self/fail-nth" : NULL;
-}
-
-/* Any allocation may fail, quietly. */
-static void configure(void)
-{
-	kt_write_file(DEBUGFS "failslab/ignore-gfp-wait", "N");
-	kt_write_file(DEBUGFS "failslab/verbose", "0");
-	kt_write_file(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N");
-	kt_write_file(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N");
-	kt_write_file(DEBUGFS "fail_page_alloc/min-order", "0");
-	kt_write_file(DEBUGFS "fail_page_alloc/verbose", "0");
-	kt_write_file(DEBUGFS "fail_usercopy/verbose", "0");
-}
-
 static void find_vm(void)
 {
 	struct knl_vm vm;
@@ -713,14 +597,13 @@ int main(int argc, char **argv)
 	size_t i;
 
 	ksft_print_header();
-	why = missing();
+	why = kt_keel_missing() ?: inject_missing();
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	mnt_small = kt_mount("huge=never");
 	mnt_huge = kt_mount("huge=always");
 	if (!mnt_small || !mnt_huge || knl_open(&nl))
 		ksft_exit_fail_msg("cannot begin: %s\n", strerror(errno));
-	configure();
 	find_vm();
 	ksft_set_plan(argc == 1 ? ARRAY_SIZE(sweeps) + 3 :
 		      strcmp(argv[1], "registry") ? 1 : 3);
@@ -730,7 +613,9 @@ int main(int argc, char **argv)
 		if (sweeps[i].setup == setup_nl_vm && !the_vm_id)
 			ksft_test_result_skip("%s: no VM\n", sweeps[i].name);
 		else
-			sweep(&sweeps[i]);
+			ksft_test_result(inject_sweep(sweeps[i].name, one,
+						      &sweeps[i]),
+					 "%s\n", sweeps[i].name);
 	}
 	if (argc == 1 || !strcmp(argv[1], "registry"))
 		registry();
