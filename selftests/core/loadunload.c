@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,22 +23,6 @@
 
 static int times = 100;
 static uint64_t *made;		/* shared: VMs made by each of the two */
-
-static int load(void)
-{
-	int fd = open(getenv("KEEL_KO") ?: "/keel/keel.ko", O_RDONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "keel", O_NONBLOCK) ? -errno : 0;
-}
 
 static void give_up(const char *what, int ret)
 {
@@ -118,7 +100,7 @@ static int use(int i, pid_t keeper_pid)
 	j = kt_file(dir, "ram", PMD_PAGE);
 	if (j >= 0) {
 		ret = pwrite(j, "x", 1, 4096) == 1 ? 0 : -errno;
-		if (unload() == 0)
+		if (kt_unload() == 0)
 			ret = -EEXIST;	/* with a mount it must not go */
 		close(j);
 	}
@@ -152,20 +134,13 @@ int main(int argc, char **argv)
 	pid[2] = mayflies(1);
 	was_mounted = !umount("/run/keel");
 	for (i = 0; i < times && !ret; i++) {
-		int j;
-
-		for (j = 0; j < 100; j++) {
-			ret = unload();
-			if (ret != -EAGAIN && ret != -EBUSY)
-				break;
-			nap_us(20000);
-		}
+		ret = kt_unload_within(2000);
 		if (ret) {
 			ksft_print_msg("rmmod %d: %s\n", i, strerror(-ret));
 			break;
 		}
 		nap_us(i % 7 * 1000);
-		ret = load();
+		ret = kt_load();
 		if (ret) {
 			ksft_print_msg("insmod %d: %s\n", i, strerror(-ret));
 			break;

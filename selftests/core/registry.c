@@ -2,7 +2,6 @@
 /* keel's list of virtual machines, against machines made and ended in every way. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -388,34 +386,6 @@ TEST_F_TIMEOUT(reg, dumps_under_change, 120)
 	waitpid(pid, NULL, 0);
 }
 
-static int unload(void)
-{
-	int i, ret = 0;
-
-	umount("/run/keel");
-	for (i = 0; i < 100; i++) {
-		ret = syscall(SYS_delete_module, "keel", O_NONBLOCK) ? -errno
-								     : 0;
-		if (!ret)
-			break;
-		nap_us(20000);
-	}
-	return ret;
-}
-
-static int load(void)
-{
-	int fd = open(getenv("KEEL_KO") ?: "/keel/keel.ko", O_RDONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	if (!ret)
-		mount("keelfs", "/run/keel", "keelfs", 0, NULL);
-	return ret;
-}
-
 TEST_F(reg, found_at_load)
 {
 	struct tvm_step step = { 0x200000, 0x201000 };
@@ -430,9 +400,11 @@ TEST_F(reg, found_at_load)
 	ASSERT_EQ(0, tvm_start(&t, 0));
 	knl_close(&self->nl);
 	knl_close(&self->ev);
-	ASSERT_EQ(0, unload());
+	umount("/run/keel");
+	ASSERT_EQ(0, kt_unload_within(2000));
 	nap_us(100000);
-	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, kt_load());
+	mount("keelfs", "/run/keel", "keelfs", 0, NULL);
 	ASSERT_EQ(0, knl_open(&self->nl));
 	ASSERT_EQ(0, knl_open(&self->ev));
 	ASSERT_EQ(0, knl_join_events(&self->ev));

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -422,6 +423,33 @@ int kt_nr_nodes(void)
 			 n);
 	while (!access(path, F_OK) && ++n);
 	return n ?: 1;
+}
+
+int kt_load(void)
+{
+	int fd = open(getenv("KEEL_KO") ?: "/keel/keel.ko", O_RDONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int kt_unload(void)
+{
+	return syscall(SYS_delete_module, "keel", O_NONBLOCK) ? -errno : 0;
+}
+
+int kt_unload_within(unsigned int ms)
+{
+	uint64_t end = now_ns() + ms * 1000000ULL;
+	int ret;
+
+	while ((ret = kt_unload()) && now_ns() < end &&
+	       (ret == -EAGAIN || ret == -EBUSY))
+		nap_us(20000);
+	return ret;
 }
 
 void kt_go_first(void)

@@ -93,6 +93,11 @@ int kt_write_file(const char *path, const char *text);
 /* A number from a file, or -1. */
 long long kt_read_number(const char *path);
 int kt_nr_nodes(void);
+/* Load keel, unload it: -EAGAIN or -EBUSY while it is in use. */
+int kt_load(void);
+int kt_unload(void);
+/* The same, but for @ms that may pass. */
+int kt_unload_within(unsigned int ms);
 /* Let this thread run before the writers, of which there are many a CPU. */
 void kt_go_first(void);
 
@@ -138,6 +143,16 @@ struct knl_snapshot {
 	uint64_t pages, fault_pages, swept_pages, pool_pages;
 };
 
+/* 0: keel's default */
+struct knl_place_options {
+	uint32_t period_ms, temper, grain, samples;
+};
+
+struct knl_place {
+	bool running;
+	uint64_t periods, moves, left, sampled;
+};
+
 struct nlattr;
 
 int knl_open(struct knl *nl);
@@ -162,6 +177,12 @@ int knl_vm_of_pid(struct knl *nl, uint32_t pid, struct knl_vm *vm);
 int knl_vm_dump(struct knl *nl, struct knl_vm *vms, int max);
 int knl_snapshot_get(struct knl *nl, uint32_t id, struct knl_snapshot *snap);
 int knl_snapshot_abort(struct knl *nl, uint32_t id);
+int knl_place_get(struct knl *nl, struct knl_place *place);
+int knl_place_start(struct knl *nl, const struct knl_place_options *o);
+int knl_place_stop(struct knl *nl);
+/* Wait until so many periods are through; -ETIMEDOUT if they do not come. */
+int knl_place_wait(struct knl *nl, uint64_t periods);
+int knl_place_mode(struct knl *nl, uint32_t vm, uint32_t mode);
 /*
  * Next event within @ms: returns its command and fills @vm or @snap.
  * -EAGAIN if none came.

@@ -531,6 +531,87 @@ int knl_snapshot_abort(struct knl *nl, uint32_t id)
 	return ask(nl, KEEL_CMD_SNAPSHOT_ABORT, id, NULL, 0);
 }
 
+int knl_place_get(struct knl *nl, struct knl_place *place)
+{
+	struct nlattr *nest, *a;
+	int left, ret;
+
+	memset(place, 0, sizeof(*place));
+	ret = ask(nl, KEEL_CMD_PLACE_GET, 0, &nest, KEEL_A_PLACE);
+	if (ret)
+		return ret;
+	left = len(nest);
+	NLA_FOR(a, data(nest), left) {
+		switch (type(a)) {
+		case KEEL_A_PLACE_RUNNING:
+			place->running = true;
+			break;
+		case KEEL_A_PLACE_PERIODS:
+			place->periods = num(a);
+			break;
+		case KEEL_A_PLACE_MOVES:
+			place->moves = num(a);
+			break;
+		case KEEL_A_PLACE_LEFT:
+			place->left = num(a);
+			break;
+		case KEEL_A_PLACE_SAMPLED:
+			place->sampled = num(a);
+			break;
+		}
+	}
+	return 0;
+}
+
+int knl_place_start(struct knl *nl, const struct knl_place_options *o)
+{
+	const struct {
+		uint16_t type;
+		uint32_t value;
+	} attr[] = {
+		{ KEEL_A_PERIOD_MS, o->period_ms },
+		{ KEEL_A_TEMPER, o->temper },
+		{ KEEL_A_GRAIN, o->grain },
+		{ KEEL_A_SAMPLES, o->samples },
+	};
+	char buf[128];
+	size_t at = knl_begin(nl, buf, KEEL_CMD_PLACE_START, 0), i;
+
+	for (i = 0; i < sizeof(attr) / sizeof(*attr); i++)
+		if (attr[i].value)
+			at = knl_put(buf, at, attr[i].type, &attr[i].value, 4);
+	return knl_talk(nl, buf, at);
+}
+
+int knl_place_stop(struct knl *nl)
+{
+	return ask(nl, KEEL_CMD_PLACE_STOP, 0, NULL, 0);
+}
+
+int knl_place_wait(struct knl *nl, uint64_t periods)
+{
+	struct knl_place now;
+	int i, ret = 0;
+
+	for (i = 0; i < 2000 && !ret; i++) {
+		ret = knl_place_get(nl, &now);
+		if (!ret && now.periods >= periods)
+			return 0;
+		nap_us(5000);
+	}
+	return ret ?: -ETIMEDOUT;
+}
+
+int knl_place_mode(struct knl *nl, uint32_t vm, uint32_t mode)
+{
+	char buf[64];
+	size_t at = knl_begin(nl, buf, KEEL_CMD_PLACE_MODE, 0);
+
+	at = knl_put(buf, at, KEEL_A_ID, &vm, sizeof(vm));
+	at = knl_put(buf, at, KEEL_A_MODE, &mode, sizeof(mode));
+	return knl_talk(nl, buf, at);
+}
+
 int knl_event(struct knl *nl, int ms, struct knl_vm *vm,
 	      struct knl_snapshot *snap)
 {

@@ -325,6 +325,9 @@ static void *vcpu_thread(void *arg)
 	struct tvm_vcpu *v = arg;
 	int ret;
 
+	if (v->cpus &&
+	    syscall(SYS_sched_setaffinity, 0, sizeof(v->cpus), &v->cpus))
+		v->error = errno;
 	__atomic_store_n(&v->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	ret = enter(v);
 	if (ret < 0)

@@ -52,6 +52,7 @@ struct tvm_vcpu {
 	size_t run_size;
 	pthread_t thread;
 	int tid;
+	uint64_t cpus;		/* where its thread may run; 0: as who starts it */
 	bool started;
 	bool halted;
 	int error;		/* errno of KVM_RUN, or the exit reason + 1000 */
