@@ -8,6 +8,7 @@ boot_mem=3G
 boot_numa=
 boot_distance=
 boot_hmat=
+boot_dimm=
 boot_igb=0
 boot_iommu=0
 boot_net=
@@ -37,6 +38,7 @@ boot_options() {
 		--numa)		boot_numa=$2 ;;
 		--distance)	boot_distance=$2 ;;
 		--hmat)		boot_hmat=$2 ;;
+		--dimm)		boot_dimm=$2 ;;
 		--igb)		boot_igb=$2; boot_iommu=1 ;;
 		--net)		boot_net=$2 ;;
 		--timeout)	boot_timeout=$2 ;;
@@ -157,7 +159,7 @@ boot_setup() {
 
 boot_add_numa() {
 	local -a sizes distances hmat
-	local n i j total=0 size unit
+	local n i j total=0 size unit nodes
 
 	if [ -z "$boot_numa" ]; then
 		boot_qemu+=(-m "$boot_mem" -object "memory-backend-ram,id=n0,size=$boot_mem" -machine memory-backend=n0)
@@ -171,16 +173,26 @@ boot_add_numa() {
 	for ((i = 0; i < n; i++)); do
 		size=${sizes[i]%[MG]} unit=${sizes[i]: -1}
 		[ "$unit" = G ] && size=$((size * 1024))
+		if [ "$size" = 0 ]; then
+			boot_qemu+=(-numa "node,nodeid=$i")
+			continue
+		fi
 		total=$((total + size))
 		boot_qemu+=(-object "memory-backend-ram,id=n$i,size=${size}M" -numa "node,nodeid=$i,memdev=n$i")
 	done
 	for ((i = 0; i < boot_cpus; i++)); do
 		boot_qemu+=(-numa "cpu,node-id=$((i * n / boot_cpus)),socket-id=$i")
 	done
+	nodes=$n
+	if [ -n "$boot_dimm" ]; then
+		boot_qemu+=(-numa "node,nodeid=$n" -object "memory-backend-ram,id=dimm,size=$boot_dimm"
+			-device "pc-dimm,memdev=dimm,node=$n")
+		nodes=$((n + 1))
+	fi
 	# A table of one row says how far node i is from node 0; other pairs are
 	# as far apart as the farther of the two.
-	for ((i = 0; i < n; i++)); do
-		for ((j = i + 1; j < n; j++)); do
+	for ((i = 0; i < nodes; i++)); do
+		for ((j = i + 1; j < nodes; j++)); do
 			size=${distances[j]:-21}
 			[ "${distances[i]:-21}" -gt "$size" ] && [ "$i" != 0 ] && size=${distances[i]}
 			boot_qemu+=(-numa "dist,src=$i,dst=$j,val=$size")
@@ -194,7 +206,7 @@ boot_add_numa() {
 			boot_qemu+=(-numa "hmat-lb,initiator=$i,target=$j,hierarchy=memory,data-type=access-latency,latency=$size")
 		done
 	done
-	boot_qemu+=(-m "${total}M")
+	boot_qemu+=(-m "${total}M${boot_dimm:+,slots=1,maxmem=$((total + 16384))M}")
 }
 
 boot_add_devices() {
