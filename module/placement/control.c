@@ -316,10 +316,15 @@ static int keel_place_offline(unsigned int cpu)
  * @o: how
  *
  * Context: may sleep.
+ * Return: 0; -ESHUTDOWN if keel is being unloaded.
  */
-void keel_place_start(const struct keel_place_options *o)
+int keel_place_start(const struct keel_place_options *o)
 {
 	mutex_lock(&keel_place.lock);
+	if (keel_place.closed) {
+		mutex_unlock(&keel_place.lock);
+		return -ESHUTDOWN;
+	}
 	keel_place.options = *o;
 	if (!keel_place.running) {
 		memset(&keel_place.counts, 0, sizeof(keel_place.counts));
@@ -328,6 +333,7 @@ void keel_place_start(const struct keel_place_options *o)
 	}
 	mod_delayed_work(keel_wq, &keel_place.work, 0);
 	mutex_unlock(&keel_place.lock);
+	return 0;
 }
 
 /**
@@ -349,6 +355,23 @@ int keel_place_stop(void)
 	keel_decision_free();
 	mutex_unlock(&keel_place.lock);
 	return was ? 0 : -EALREADY;
+}
+
+/**
+ * keel_place_close - place no more, and never again
+ *
+ * The queue is drained next: nothing may be put there any more, neither by a
+ * request nor by the work's timer.
+ *
+ * Context: may sleep.
+ */
+void keel_place_close(void)
+{
+	mutex_lock(&keel_place.lock);
+	keel_place.closed = true;
+	mutex_unlock(&keel_place.lock);
+	keel_place_stop();
+	cancel_delayed_work_sync(&keel_place.work);
 }
 
 /**
@@ -394,12 +417,10 @@ int keel_place_init(void)
 /**
  * keel_place_exit - the mirror of keel_place_init()
  *
- * Context: may sleep. Nobody starts placement any more.
+ * Context: may sleep. It is closed, or was never begun.
  */
 void keel_place_exit(void)
 {
-	keel_place_stop();
-	cancel_delayed_work_sync(&keel_place.work);
 	cpuhp_remove_state_nocalls(keel_place_hp);
 	keel_topology_destroy(keel_place.topology);
 }

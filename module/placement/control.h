@@ -225,6 +225,7 @@ struct keel_decision {
 struct keel_place {
 	struct mutex lock;	/* protects all of this */
 	bool running;
+	bool closed;		/* keel is being unloaded */
 	struct keel_place_options options;
 	struct keel_place_counts counts;
 	struct list_head vms;
@@ -241,8 +242,9 @@ extern struct keel_place keel_place;
 
 int keel_place_init(void);
 void keel_place_exit(void);
-void keel_place_start(const struct keel_place_options *o);
+int keel_place_start(const struct keel_place_options *o);
 int keel_place_stop(void);
+void keel_place_close(void);
 void keel_place_set_mode(struct keel_place_vm *pv, enum keel_place_mode mode);
 
 /* place_netlink.c */

@@ -304,8 +304,10 @@ int keel_nl_place_start_doit(struct sk_buff *skb, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "there must be from 1 to 65536 samples in a period");
 		return -EINVAL;
 	}
-	keel_place_start(&o);
-	return 0;
+	err = keel_place_start(&o);
+	if (err)
+		GENL_SET_ERR_MSG(info, "keel is being unloaded");
+	return err;
 }
 
 int keel_nl_place_stop_doit(struct sk_buff *skb, struct genl_info *info)

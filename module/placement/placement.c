@@ -37,7 +37,7 @@ void keel_placement_start(void)
 void keel_placement_stop(void)
 {
 	keel_matrix_stop();
-	keel_place_stop();
+	keel_place_close();
 }
 
 /**
