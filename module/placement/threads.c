@@ -265,6 +265,19 @@ static void keel_thread_measure(struct keel_thread *t, u64 period)
 	t->util = min_t(u32, t->ran + t->util, PLACE_ONE);
 }
 
+/*
+ * Is a placed thread's affinity ours still? When the last of its CPUs goes the
+ * scheduler makes it as wide as it may be, before anybody is told of that.
+ */
+static bool keel_thread_has_ours(const struct keel_thread *t)
+{
+	const struct cpumask *now = &t->task->cpus_mask;
+
+	return cpumask_equal(now, t->ours) ||
+	       (!cpumask_intersects(t->ours, cpu_active_mask) &&
+		cpumask_subset(t->former, now));
+}
+
 /**
  * keel_thread_give_back - a thread gets the affinity that it had
  * @t: the thread
@@ -276,8 +289,7 @@ static void keel_thread_measure(struct keel_thread *t, u64 period)
 void keel_thread_give_back(struct keel_thread *t)
 {
 	lockdep_assert_held(&keel_place.lock);
-	if (t->state == KEEL_PLACE_STATE_PLACED &&
-	    cpumask_equal(&t->task->cpus_mask, t->ours))
+	if (t->state == KEEL_PLACE_STATE_PLACED && keel_thread_has_ours(t))
 		set_cpus_allowed_ptr(t->task, t->former);
 	t->state = KEEL_PLACE_STATE_IDLE;
 }
