@@ -31,6 +31,8 @@ static void keel_place_vm_destroy(struct keel_place_vm *pv)
 	struct kvm *kvm = NULL;
 	struct file *file;
 
+	list_for_each_entry(t, &pv->threads, node)
+		keel_thread_give_back(t);
 	keel_threads_free_heirs(pv);
 	list_for_each_entry_safe(t, next, &pv->threads, node)
 		keel_thread_destroy(t);
@@ -191,11 +193,7 @@ static void keel_place_apply(struct keel_thread *t, u32 site,
 		return;
 	if (t->state == KEEL_PLACE_STATE_PLACED && cpumask_equal(mask, t->ours))
 		return;
-	if (set_cpus_allowed_ptr(t->task, mask))
-		return;
-	cpumask_copy(t->ours, mask);
-	t->state = KEEL_PLACE_STATE_PLACED;
-	if (!moves)
+	if (keel_thread_place(t, mask) || !moves)
 		return;
 	t->moves++;
 	keel_place.counts.moves++;

@@ -55,6 +55,9 @@ struct kvm;
  * @news: for @track
  * @former: the affinity it had
  * @ours: the affinity that was set
+ * @before: the one that was set before that
+ * @since: when the first of them was; 0: none that somebody may have inherited
+ * @asked: was it asked then to run on some CPUs, by sched_setaffinity(2)?
  * @slot: its number in the last decision
  * @moves: how often it was sent elsewhere
  * @far: decisions in a row that wanted its memory to follow it
@@ -82,6 +85,9 @@ struct keel_thread {
 	u32 *news;
 	cpumask_var_t former;
 	cpumask_var_t ours;
+	cpumask_var_t before;
+	u64 since;
+	bool asked;
 	u32 slot;
 	u32 moves;
 	u32 far;
@@ -253,6 +259,7 @@ void keel_place_announce(const struct keel_thread *t);
 /* threads.c */
 void keel_threads_free_heirs(struct keel_place_vm *pv);
 int keel_threads_look(struct keel_place_vm *pv, struct kvm *kvm);
+int keel_thread_place(struct keel_thread *t, const struct cpumask *mask);
 void keel_thread_give_back(struct keel_thread *t);
 void keel_thread_destroy(struct keel_thread *t);
 

@@ -24,6 +24,7 @@ static void keel_thread_free(struct keel_thread *t)
 		put_task_struct(t->task);
 	free_cpumask_var(t->former);
 	free_cpumask_var(t->ours);
+	free_cpumask_var(t->before);
 	kfree(t->touched);
 	kfree(t);
 }
@@ -39,7 +40,8 @@ static struct keel_thread *keel_thread_alloc(void)
 	/* Four rows in one. */
 	t->touched = kcalloc(4 * nr_node_ids, sizeof(u32), GFP_KERNEL);
 	if (!t->touched || !zalloc_cpumask_var(&t->former, GFP_KERNEL) ||
-	    !zalloc_cpumask_var(&t->ours, GFP_KERNEL)) {
+	    !zalloc_cpumask_var(&t->ours, GFP_KERNEL) ||
+	    !zalloc_cpumask_var(&t->before, GFP_KERNEL)) {
 		keel_thread_free(t);
 		return NULL;
 	}
@@ -89,9 +91,49 @@ static void keel_thread_insert(struct keel_place_vm *pv, struct keel_thread *t)
 }
 
 /*
- * A thread that one of ours has made has inherited its affinity. It is to have
- * the one that it would have had without us.
+ * What a thread was asked to run on is inherited with its affinity, and not ours
+ * to set. Return: may @task have it from @t, by that?
  */
+static bool keel_task_asked_as(struct task_struct *task,
+			       const struct keel_thread *t)
+{
+	bool alike;
+
+	raw_spin_lock_irq(&task->pi_lock);
+	alike = task->user_cpus_ptr ?
+		t->asked && cpumask_subset(t->former, task->user_cpus_ptr) :
+		!t->asked;
+	raw_spin_unlock_irq(&task->pi_lock);
+	return alike;
+}
+
+/* Has @task an affinity that we gave @t, and can have it from there? */
+static bool keel_task_is_heir(struct task_struct *task,
+			      const struct keel_thread *t)
+{
+	return t->since && task->start_time >= t->since &&
+	       (cpumask_equal(&task->cpus_mask, t->ours) ||
+		cpumask_equal(&task->cpus_mask, t->before)) &&
+	       keel_task_asked_as(task, t);
+}
+
+/*
+ * A thread that one of ours has made has inherited its affinity. It is to have
+ * the one that it would have had without us. Return: whose that is; NULL if it
+ * has it. Helpers first, for vCPUs make no threads.
+ */
+static struct keel_thread *keel_heir_of(struct keel_place_vm *pv,
+					struct task_struct *task)
+{
+	struct keel_thread *t;
+
+	list_for_each_entry_reverse(t, &pv->threads, node)
+		if (t->task != task && keel_task_is_heir(task, t))
+			return cpumask_equal(&task->cpus_mask, t->former) ?
+			       NULL : t;
+	return NULL;
+}
+
 static void keel_task_free_heir(struct keel_place_vm *pv,
 				struct task_struct *task)
 {
@@ -100,14 +142,9 @@ static void keel_task_free_heir(struct keel_place_vm *pv,
 	/* Those inherit from none of ours. */
 	if (task->flags & PF_KTHREAD)
 		return;
-	list_for_each_entry(t, &pv->threads, node) {
-		if (t->state != KEEL_PLACE_STATE_PLACED ||
-		    !cpumask_equal(&task->cpus_mask, t->ours))
-			continue;
-		if (!cpumask_equal(t->ours, t->former))
-			set_cpus_allowed_ptr(task, t->former);
-		return;
-	}
+	t = keel_heir_of(pv, task);
+	if (t)
+		set_cpus_allowed_ptr(task, t->former);
 }
 
 /* Return: 0, also for one that is known; -ENOMEM. */
@@ -207,24 +244,55 @@ static int keel_tasks_get(struct keel_tasks *tasks, struct keel_place_vm *pv)
 	return 0;
 }
 
+/* A thread of @leader's that is an heir, held; NULL if there is none. */
+static struct task_struct *keel_heir_get(struct keel_place_vm *pv,
+					 struct task_struct *leader,
+					 struct keel_thread **from)
+{
+	struct task_struct *task, *heir = NULL;
+
+	rcu_read_lock();
+	for_each_thread(leader, task) {
+		*from = keel_thread_find(pv, task) ? NULL :
+			keel_heir_of(pv, task);
+		if (*from) {
+			heir = get_task_struct(task);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return heir;
+}
+
 /**
  * keel_threads_free_heirs - look after threads that inherited an affinity
  * @pv: the VM
+ *
+ * Allocates nothing: it is part of the end. One that is being made at this very
+ * moment is missed.
  *
  * Context: may sleep; keel_place.lock is held.
  */
 void keel_threads_free_heirs(struct keel_place_vm *pv)
 {
-	struct keel_tasks tasks;
-	unsigned int i;
+	struct pid *pid = keel_vm_holder(pv->vm, NULL);
+	struct task_struct *leader = get_pid_task(pid, PIDTYPE_TGID), *task;
+	struct keel_thread *t;
+	int left;
 
 	lockdep_assert_held(&keel_place.lock);
-	if (keel_tasks_get(&tasks, pv))
+	put_pid(pid);
+	if (!leader)
 		return;
-	for (i = 0; i < tasks.nr; i++)
-		if (!keel_thread_find(pv, tasks.task[i]))
-			keel_task_free_heir(pv, tasks.task[i]);
-	keel_tasks_put(&tasks);
+	/* If one cannot be helped it comes again. */
+	for (left = get_nr_threads(leader); left > 0; left--) {
+		task = keel_heir_get(pv, leader, &t);
+		if (!task)
+			break;
+		set_cpus_allowed_ptr(task, t->former);
+		put_task_struct(task);
+	}
+	put_task_struct(leader);
 }
 
 static int keel_threads_others(struct keel_place_vm *pv)
@@ -265,6 +333,33 @@ static void keel_thread_measure(struct keel_thread *t, u64 period)
 	t->util = min_t(u32, t->ran + t->util, PLACE_ONE);
 }
 
+/**
+ * keel_thread_place - a thread gets an affinity of ours
+ * @t: the thread, whose own is kept already
+ * @mask: the affinity
+ *
+ * Context: may sleep; keel_place.lock is held.
+ * Return: 0, or what the scheduler says.
+ */
+int keel_thread_place(struct keel_thread *t, const struct cpumask *mask)
+{
+	u64 now = ktime_get_ns();
+	int err;
+
+	lockdep_assert_held(&keel_place.lock);
+	err = set_cpus_allowed_ptr(t->task, mask);
+	if (err)
+		return err;
+	if (t->state != KEEL_PLACE_STATE_PLACED) {
+		t->since = now;
+		t->asked = READ_ONCE(t->task->user_cpus_ptr);
+	}
+	cpumask_copy(t->before, t->ours);
+	cpumask_copy(t->ours, mask);
+	t->state = KEEL_PLACE_STATE_PLACED;
+	return 0;
+}
+
 /*
  * Is a placed thread's affinity ours still? When the last of its CPUs goes the
  * scheduler makes it as wide as it may be, before anybody is told of that.
@@ -282,7 +377,8 @@ static bool keel_thread_has_ours(const struct keel_thread *t)
  * keel_thread_give_back - a thread gets the affinity that it had
  * @t: the thread
  *
- * If somebody else has changed it since, it stays as it is.
+ * If somebody else has changed it since, it stays as it is. Who has inherited it
+ * is seen to at the next look, or by keel_threads_free_heirs().
  *
  * Context: may sleep; keel_place.lock is held.
  */
@@ -336,6 +432,9 @@ int keel_threads_look(struct keel_place_vm *pv, struct kvm *kvm)
 			keel_thread_destroy(t);
 			continue;
 		}
+		/* Its heirs have been seen to. */
+		if (!err && t->state != KEEL_PLACE_STATE_PLACED)
+			t->since = 0;
 		keel_thread_measure(t, keel_place.look_ns);
 		t->looks++;
 	}
