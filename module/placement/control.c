@@ -181,8 +181,8 @@ static bool keel_place_mask(const struct keel_thread *t, u32 site,
 }
 
 /*
- * Send a thread to a site. That its affinity is still ours was seen a moment ago;
- * who sets it at this moment may find ours in the place of his.
+ * Send a thread to a site. If its affinity is no more ours the next period says
+ * so; who sets it at this very moment may find ours in the place of his.
  */
 static void keel_place_apply(struct keel_thread *t, u32 site,
 			     struct cpumask *mask, bool moves)
@@ -191,7 +191,9 @@ static void keel_place_apply(struct keel_thread *t, u32 site,
 		cpumask_copy(t->former, &t->task->cpus_mask);
 	if (!keel_place_mask(t, site, mask))
 		return;
-	if (t->state == KEEL_PLACE_STATE_PLACED && cpumask_equal(mask, t->ours))
+	if (t->state == KEEL_PLACE_STATE_PLACED &&
+	    (cpumask_equal(mask, t->ours) ||
+	     !cpumask_equal(&t->task->cpus_mask, t->ours)))
 		return;
 	if (keel_thread_place(t, mask) || !moves)
 		return;
