@@ -112,12 +112,13 @@ static void keel_place_look(void)
 	keel_place.counts.observe_ns = ktime_get_ns() - begin;
 }
 
-/* CPUs came or went: ask them anew. */
+/* CPUs or nodes came or went: ask the CPUs anew. */
 static int keel_place_refresh(void)
 {
 	struct keel_topology *t;
 
-	if (keel_place.topology && !keel_place.topology_stale)
+	if (keel_place.topology && !keel_place.topology_stale &&
+	    keel_topology_has_nodes(keel_place.topology))
 		return 0;
 	t = keel_topology_create();
 	if (IS_ERR(t))

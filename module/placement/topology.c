@@ -199,3 +199,22 @@ struct keel_topology *keel_topology_create(void)
 	}
 	return t;
 }
+
+/**
+ * keel_topology_has_nodes - are these the nodes that are online now?
+ * @t: the topology
+ *
+ * A node that has memory alone comes and goes without its CPUs telling of it.
+ *
+ * Context: any.
+ */
+bool keel_topology_has_nodes(const struct keel_topology *t)
+{
+	u32 nr = 0;
+	int node;
+
+	for_each_online_node(node)
+		if (nr == t->nr_nodes || t->node[nr++] != node)
+			return false;
+	return nr == t->nr_nodes;
+}

@@ -28,6 +28,7 @@ struct keel_topology {
 #define KEEL_NO_SITE	0xffff
 
 struct keel_topology *keel_topology_create(void);
+bool keel_topology_has_nodes(const struct keel_topology *t);
 void keel_topology_destroy(struct keel_topology *t);
 
 #endif /* KEEL_PLACEMENT_TOPOLOGY_H */
