@@ -211,8 +211,8 @@ u64 search_expected(const struct search *s, u32 t)
 	const struct place_site *at = &s->h->site[site];
 	u64 m = miss(s->p, at, s->sum[site].kib);
 
-	return ((PLACE_ONE - m) * s->h->hit + m * latency_of(s, t, site)) /
-	       PLACE_ONE * slowdown(s->p, at, s->sum[site].util) / PLACE_ONE;
+	return ((FINE - m) * s->h->hit + m * latency_of(s, t, site)) / FINE *
+	       slowdown(s->p, at, s->sum[site].util) / FINE;
 }
 
 /*
@@ -343,8 +343,8 @@ void place_explain(const struct place_host *h, const struct place_load *l,
 	before = s.sum[site].cost;
 	put_in(&s, t, site);
 	r->memory = latency_of(&s, t, site);
-	r->miss = miss(p, at, s.sum[site].kib);
-	r->slowdown = slowdown(p, at, s.sum[site].util);
+	r->miss = miss(p, at, s.sum[site].kib) / (FINE / PLACE_ONE);
+	r->slowdown = slowdown(p, at, s.sum[site].util) / (FINE / PLACE_ONE);
 	r->expected = search_expected(&s, t);
 	r->others = s.sum[site].cost - before -
 		    (u64)l->task[t].util * r->expected;

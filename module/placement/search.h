@@ -23,7 +23,13 @@
 
 #define NOWHERE		0xffff
 #define PEERS		4	/* of a pair of sites, looked at for an exchange */
-#define SLOWDOWN_MAX	((u64)PLACE_ONE << 10)
+
+/*
+ * 1.0, of what is multiplied by all that a site costs: a step of 1/PLACE_ONE of
+ * that would be more than a small task can gain or lose.
+ */
+#define FINE		((u64)PLACE_ONE << 10)
+#define SLOWDOWN_MAX	(FINE << 10)
 
 struct sums {
 	u64 util;	/* of all that run there, foreign ones too */
@@ -76,10 +82,9 @@ static inline u64 slowdown(const struct place_params *p,
 	u64 done;
 
 	if (util <= cores)
-		return PLACE_ONE;
-	done = min(util, cpus) - cores;
-	done = cores + done * p->smt_gain / PLACE_ONE;
-	return min(util * PLACE_ONE / done, SLOWDOWN_MAX);
+		return FINE;
+	done = cores * PLACE_ONE + (min(util, cpus) - cores) * p->smt_gain;
+	return min(util * PLACE_ONE * FINE / done, SLOWDOWN_MAX);
 }
 
 /*
@@ -89,21 +94,21 @@ static inline u64 slowdown(const struct place_params *p,
 static inline u64 miss(const struct place_params *p,
 		       const struct place_site *site, u64 kib)
 {
+	u64 floor = FINE / PLACE_ONE * p->miss_floor;
+
 	if (kib <= site->cache_kib)
-		return p->miss_floor;
-	return p->miss_floor + (PLACE_ONE - p->miss_floor) *
-	       (kib - site->cache_kib) / kib;
+		return floor;
+	return FINE - (FINE - floor) * site->cache_kib / kib;
 }
 
 static inline u64 site_cost(const struct search *s, u32 site,
 			    const struct sums *n)
 {
 	const struct place_site *at = &s->h->site[site];
-	u64 m = miss(s->p, at, n->kib);
-	u64 all = ((PLACE_ONE - m) * s->h->hit * n->ours + m * n->memory) /
-		  PLACE_ONE;
+	u64 m = miss(s->p, at, n->kib), slow = slowdown(s->p, at, n->util);
+	u64 all = ((FINE - m) * s->h->hit * n->ours + m * n->memory) / FINE;
 
-	return scaled(all, slowdown(s->p, at, n->util));
+	return all / FINE * slow + all % FINE * slow / FINE;
 }
 
 static inline u32 latency_of(const struct search *s, u32 t, u32 site)
