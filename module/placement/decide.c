@@ -357,7 +357,7 @@ static u64 search(struct search *s)
 		shake(s);
 		if (promising(s, best))
 			downhill(s);
-		if (s->cost < best) {
+		if (s->cost + least_gain(s) < best) {
 			best = s->cost;
 			memcpy(s->best, s->at, bytes);
 		} else {
@@ -402,7 +402,7 @@ u64 place_decide(const struct place_host *h, const struct place_load *l,
 	search_start_from(&s, s.best);
 	give_budget(&s);
 	downhill(&s);
-	if (s.cost < best) {
+	if (s.cost + least_gain(&s) < best) {
 		best = s.cost;
 		memcpy(plan, s.at, l->nr_tasks * sizeof(*plan));
 	}

@@ -22,14 +22,17 @@ struct users {
 	u64 may;		/* nodes that this memory may be moved to */
 };
 
-/* How much a ns more for each miss of a task weighs; PLACE_ONE is a busy CPU. */
+/*
+ * How much a ns more for each miss of a task weighs, PLACE_ONE times PLACE_ONE for
+ * a CPU that is busy and always misses: 2^30 at most, by the slowdown.
+ */
 static u64 weight_of(const struct search *s, u32 t)
 {
 	u32 site = s->at[t];
 	const struct place_site *at = &s->h->site[site];
 	u64 w = s->l->task[t].util * miss(s->p, at, s->sum[site].kib);
 
-	return w / PLACE_ONE * slowdown(s->p, at, s->sum[site].util) / PLACE_ONE;
+	return w / PLACE_ONE * slowdown(s->p, at, s->sum[site].util) / FINE;
 }
 
 static u64 touched_by(const struct search *s, u32 t)
@@ -77,7 +80,7 @@ static s64 saved(const struct search *s, const struct users *g, u32 from, u32 to
 		if (most < part)
 			most = part;
 		sum += (s64)(weight_of(s, t) * (part * SHARE_ONE / all)) *
-		       nearer(s, t, from, to) / SHARE_ONE;
+		       nearer(s, t, from, to) / SHARE_ONE / PLACE_ONE;
 	}
 	*kib = min_t(u64, most, 0xffffffff);
 	return sum;

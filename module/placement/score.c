@@ -5,17 +5,17 @@
  * cache, goes through those.
  *
  * No sum overflows, whatever place_check() has let through. Tasks are 2^15, each
- * of 2^10 at most; latencies are below 2^16, slowdowns 2^20, which is 1024 times.
+ * of 2^10 at most; latencies are below 2^16, slowdowns 2^30, which is 1024 times.
  * So with all at their largest an access is expected to take 2^26, and all tasks
- * together cost 2^51. Of a cache up to 2^48 KiB are wanted, and that times PLACE_ONE
- * is divided; loads, KiB of a task and move_ns may be all that a u32 can hold. To
+ * together cost 2^51; before it is divided by FINE, the cost of a site is 2^61. Loads,
+ * KiB of a task and move_ns may be all that a u32 can hold: a load times PLACE_ONE and
+ * FINE is 2^62. To
  * refill 2^21 KiB takes less than 2^38 ns, which times 2^26 is divided by the horizon.
  * What a move costs is cut off at MOVED_MAX, 2^47: all tasks' moves are 2^62, and the
  * sign of a difference is right.
  */
 #include "search.h"
 
-#define MANY		8	/* tasks of a site */
 #define LINES_PER_KIB	16	/* of 64 bytes */
 #define MOVED_MAX	((u64)PLACE_ONE << 37)
 
@@ -216,20 +216,42 @@ u64 search_expected(const struct search *s, u32 t)
 }
 
 /*
+ * What the others on its site could save at most by the room in the cache that
+ * @t takes: all of it where the cache is just full, and less the more it
+ * overflows.
+ */
+static u64 spoils(const struct search *s, u32 t)
+{
+	const struct place_task *task = &s->l->task[t];
+	const struct place_site *at = &s->h->site[task->site];
+	const struct sums *n = &s->sum[task->site];
+	u64 kib = s->own_kib[t] + s->l->shared_kib[task->vm] /
+		  *shared_by(s, t, task->site);
+	u64 all = n->kib > at->cache_kib ? n->kib : at->cache_kib;
+
+	if (!all)
+		return 0;
+	return n->memory * (kib * FINE / all * at->cache_kib / all) / FINE *
+	       (slowdown(s->p, at, n->util) / PLACE_ONE) / (FINE / PLACE_ONE);
+}
+
+/*
  * Caches to refill, during which the thread makes no progress, and what a move
- * must save: a part of what the thread costs, or where it is one of many, of
- * what the site costs, for it may be for their sake that it would move. A node's
- * caches are thought to be alike.
+ * must save: a part of what it can be worth, to the thread or to the others. Not
+ * of what the site costs: of many that run there each is a small part of that.
+ * The others count twice, because what a cache that is just full makes of noise
+ * is all or nothing. A node's caches are thought to be alike.
  */
 static void expect_moves(struct search *s, u32 t, u32 ease)
 {
 	const struct place_task *task = &s->l->task[t];
 	u64 kib = (u64)s->own_kib[t] + s->l->shared_kib[task->vm], k, ns, each;
 	u64 stay = task->util * search_expected(s, t);
+	u64 others = 2 * spoils(s, t);
 	u32 site;
 
-	if (stay < s->sum[task->site].cost / MANY)
-		stay = s->sum[task->site].cost / MANY;
+	if (stay < others)
+		stay = others;
 	stay = scaled(stay, task->inertia) / ease;
 	for (site = 0; site < s->h->nr_sites; site++) {
 		const struct place_site *to = &s->h->site[site];
