@@ -191,6 +191,44 @@ static void check_vfio(struct finding *f)
 		FOUND(f, OK, NULL, "vfio: no device holds guest memory");
 }
 
+/* Placement has nothing to decide where all memory is as near. */
+static void check_nodes(struct finding *f)
+{
+	static struct keel_matrix m;
+	struct keel *keel;
+	int err = keel_open(&keel);
+
+	if (!err)
+		err = keel_matrix_get(keel, &m);
+	if (err)
+		FOUND(f, NOTE, "modprobe keel, as root",
+		      "placement: not known how far memory is");
+	else if (m.nr < 2)
+		FOUND(f, OK, NULL, "placement: one NUMA node, all memory is as near");
+	else if (m.source == KEEL_PLACE_SOURCE_SLIT)
+		FOUND(f, NOTE,
+		      "'keel place matrix show' says why; measure again on a quiet host, or load a table",
+		      "placement: %u NUMA nodes, their latencies are only the firmware's distances",
+		      m.nr);
+	else
+		FOUND(f, OK, NULL, "placement: %u NUMA nodes, latencies: %s", m.nr,
+		      keel_place_source_name(m.source));
+	keel_close(keel);
+}
+
+static void check_balancing(struct finding *f)
+{
+	char *t = read_text("/proc/sys/kernel/numa_balancing", NULL);
+
+	if (t && *t != '0')
+		FOUND(f, NOTE,
+		      "where keel places VMs: sysctl kernel.numa_balancing=0, or each undoes what the other did",
+		      "NUMA balancing: on");
+	else
+		FOUND(f, OK, NULL, "NUMA balancing: off");
+	free(t);
+}
+
 static void check_space(struct finding *f)
 {
 	struct statvfs s;
@@ -212,7 +250,7 @@ static void check_space(struct finding *f)
 static void (*const checks[])(struct finding *f) = {
 	check_kernel, check_kvm, check_module, check_device,
 	check_keelfs, check_thp, check_qemu, check_qemu_img,
-	check_uffd, check_vfio, check_space,
+	check_uffd, check_vfio, check_nodes, check_balancing, check_space,
 };
 
 int cmd_doctor(int argc, char **argv)
