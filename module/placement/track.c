@@ -16,9 +16,10 @@
 /* A move must save so many times twice as much as soon after news, at most. */
 #define CALM_MAX	3
 
-/* For so many periods after news so much more is tried. */
+/* For so many periods after news so much more is tried; after rest less. */
 #define UNSETTLED	3
 #define NEWS_EFFORT	8
+#define REST_EFFORT	4
 
 const struct track_params track_defaults = {
 	.small = 128,
@@ -126,7 +127,9 @@ void track_moved(struct track *t, const struct track_params *p)
  */
 u32 track_effort(u32 settled, u32 effort)
 {
-	return settled < UNSETTLED ? effort * NEWS_EFFORT : effort;
+	if (settled < UNSETTLED)
+		return effort * NEWS_EFFORT;
+	return settled < track_defaults.rest ? effort : effort / REST_EFFORT;
 }
 
 /**
