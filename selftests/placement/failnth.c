@@ -45,10 +45,13 @@ static int err(const char *what, int ret)
 	return ret;
 }
 
+static bool quiet;	/* it is as set_placed() leaves it */
+
 static int start(uint32_t period_ms)
 {
 	struct knl_place_options o = { .period_ms = period_ms };
 
+	quiet = false;
 	return knl_place_start(&nl, &o);
 }
 
@@ -65,13 +68,18 @@ static int stop(void)
 {
 	int ret = knl_place_stop(&nl);
 
+	quiet = false;
 	return ret == -EALREADY ? 0 : ret;
 }
 
 /* Threads are placed, and nothing more happens by itself. */
 static int set_placed(void)
 {
-	int ret = start(10), i;
+	int ret, i;
+
+	if (quiet)
+		return 0;
+	ret = start(10);
 
 	for (i = 0; i < 1000 && !ret && !subject_changed(&vm); i++)
 		nap_us(5000);
@@ -80,6 +88,7 @@ static int set_placed(void)
 	/* One more at once. */
 	ret = ret ?: start_wait(LONG_MS, 1);
 	nap_us(50000);
+	quiet = !ret;
 	return ret;
 }
 
@@ -144,6 +153,13 @@ static const struct sweep sweeps[] = {
 	{ "matrix-measure", STOPPED, KEEL_CMD_MATRIX_MEASURE, false, put_budget },
 };
 
+/* Is it only a question? Then nothing need be begun anew. */
+static bool asks(const struct sweep *w)
+{
+	return w->before == PLACED && w->cmd != KEEL_CMD_PLACE_START &&
+	       w->cmd != KEEL_CMD_PLACE_STOP && w->cmd != KEEL_CMD_PLACE_MODE;
+}
+
 static int call(const struct sweep *w)
 {
 	char buf[128];
@@ -189,11 +205,13 @@ static bool well_after(const struct sweep *w, int ret, bool hit)
 	}
 	if (ret == -ENOMEM && err("again", call(w)))
 		return false;
+	if (asks(w))
+		return subject_alive(&vm);
 	return !err("stop", stop()) && subject_exact(&vm) &&
 	       subject_alive(&vm);
 }
 
-/* A heir for each: it must not be forgotten at the end. */
+/* An heir for each: it must not be forgotten at the end. */
 static int one(const void *what, unsigned int n, int *failed)
 {
 	const struct sweep *w = what;
@@ -203,7 +221,7 @@ static int one(const void *what, unsigned int n, int *failed)
 	ret = w->before == PLACED ? set_placed() : stop();
 	if (err("cannot set up", ret))
 		return -1;
-	if (w->before == PLACED)
+	if (w->before == PLACED && !asks(w))
 		subject_make_thread(&vm);
 	inject_begin(n);
 	ret = call(w);
@@ -326,6 +344,7 @@ static bool starved(void)
 /* For each its own: there is only so much room for threads in one. */
 static bool new_vm(void)
 {
+	stop();
 	subject_kill(&vm);
 	return !subject_start(&vm, &nl, mnt, 2, &seed);
 }
