@@ -325,7 +325,9 @@ static void keel_observe_slots(struct keel_place_vm *pv, struct kvm *kvm,
  * @kvm: the same
  * @samples: how many places of its memory that is not on keelfs to look at
  *
- * What was seen of its keelfs files is in @pv->file until keel_observe_next().
+ * If memory is moved, what was seen of its keelfs files is in @pv->file until
+ * keel_observe_next(). Otherwise they are let go of: they keep a file system from
+ * being unmounted.
  *
  * Context: a kernel thread without an address space; may sleep; keel_place.lock
  * is held.
@@ -340,6 +342,8 @@ void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 	keel_observe_slots(pv, kvm, samples);
 	keel_observe_samples(pv);
 	keel_observe_common(pv);
+	if (!keel_place.options.memory_mib)
+		keel_files_put(pv);
 }
 
 /* Is something new about a thread of the VM, or its memory on its way? */
@@ -380,13 +384,23 @@ static bool keel_observe_due(struct keel_place_vm *pv)
  */
 void keel_observe_next(struct keel_place_vm *pv, u32 samples)
 {
-	bool due = keel_observe_due(pv);
+	struct file *file;
+	struct kvm *kvm;
 	u32 i;
 
 	lockdep_assert_held(&keel_place.lock);
-	for (i = 0; due && i < pv->nr_files; i++)
-		keelfs_sample_begin(file_inode(pv->file[i].file),
-				    samples / pv->nr_files, keel_seed() + i);
+	if (pv->mode != KEEL_PLACE_MODE_OFF && keel_observe_due(pv)) {
+		file = keel_vm_open(pv->vm, &kvm);
+		if (file) {
+			keel_files_put(pv);
+			keel_observe_slots(pv, kvm, 0);
+			fput(file);
+		}
+		for (i = 0; i < pv->nr_files; i++)
+			keelfs_sample_begin(file_inode(pv->file[i].file),
+					    samples / pv->nr_files,
+					    keel_seed() + i);
+	}
 	keel_files_put(pv);
 }
 
