@@ -361,16 +361,15 @@ static bool keel_vm_news(const struct keel_place_vm *pv)
 /* Is it time for another sample of the VM? */
 static bool keel_observe_due(struct keel_place_vm *pv)
 {
+	bool news = keel_vm_news(pv);
+
 	if (keel_vm_idle(pv))
 		return false;
-	if (keel_vm_news(pv)) {
-		pv->every = 1;
-	} else if (pv->wait) {
+	if (pv->wait && !news) {
 		pv->wait--;
 		return false;
-	} else {
-		pv->every = min_t(u32, 2 * pv->every, EVERY_MAX);
 	}
+	pv->every = news ? 1 : min_t(u32, 2 * pv->every, EVERY_MAX);
 	pv->wait = pv->every - 1;
 	return true;
 }

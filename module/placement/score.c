@@ -227,7 +227,7 @@ static u64 spoils(const struct search *s, u32 t)
 	const struct sums *n = &s->sum[task->site];
 	u64 kib = s->own_kib[t] + s->l->shared_kib[task->vm] /
 		  *shared_by(s, t, task->site);
-	u64 all = n->kib > at->cache_kib ? n->kib : at->cache_kib;
+	u64 all = max_t(u64, n->kib, at->cache_kib);
 
 	if (!all)
 		return 0;

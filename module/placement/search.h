@@ -16,6 +16,7 @@
 #include <string.h>
 #define min(a, b)	((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)	min((t)(a), (t)(b))
+#define max_t(t, a, b)	((t)(a) > (t)(b) ? (t)(a) : (t)(b))
 #define relax()		((void)0)	/* nobody else waits for this CPU */
 #endif
 

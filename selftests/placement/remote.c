@@ -37,7 +37,7 @@ struct small {
 
 struct answer {
 	struct place_memory own[3];
-	struct place_memory shared[1];
+	struct place_memory shared;
 };
 
 static struct answer ask(const struct small *c)
@@ -60,7 +60,7 @@ static struct answer ask(const struct small *c)
 	}
 	s.shared_kib[0] = c->shared_kib;
 	place_memory(&s.host, &s.load, &s.params, s.workspace, plan, &remote,
-		     a.own, a.shared);
+		     a.own, &a.shared);
 	sim_free(&s);
 	return a;
 }
@@ -70,7 +70,7 @@ static bool nothing(const struct answer *a)
 	for (int t = 0; t < 3; t++)
 		if (a->own[t].from)
 			return false;
-	return !a->shared[0].from;
+	return !a->shared.from;
 }
 
 static void cases(void)
@@ -122,7 +122,7 @@ static void cases(void)
 	}
 	c.shared_kib = 100 * MIB;
 	a = ask(&c);
-	ksft_test_result(a.shared[0].from == 2 && a.shared[0].to == 0 &&
+	ksft_test_result(a.shared.from == 2 && a.shared.to == 0 &&
 			 !a.own[0].from,
 			 "what all share goes to where most of them are\n");
 }
