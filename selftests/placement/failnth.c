@@ -160,6 +160,12 @@ static bool asks(const struct sweep *w)
 	       w->cmd != KEEL_CMD_PLACE_STOP && w->cmd != KEEL_CMD_PLACE_MODE;
 }
 
+/* A measurement links hundreds of pieces of memory, of which one is like another. */
+static unsigned int each(const struct sweep *w)
+{
+	return w->cmd == KEEL_CMD_MATRIX_MEASURE ? 8 : INJECT_EACH;
+}
+
 static int call(const struct sweep *w)
 {
 	char buf[128];
@@ -380,13 +386,15 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(sweeps); i++)
 		if (wanted(argc, argv, sweeps[i].name))
 			ksft_test_result(new_vm() &&
-					 inject_sweep(sweeps[i].name, one,
+					 inject_sweep(sweeps[i].name,
+						      each(&sweeps[i]), one,
 						      &sweeps[i]),
 					 "%s\n", sweeps[i].name);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (wanted(argc, argv, kinds[i].name))
 			ksft_test_result(new_vm() &&
-					 inject_sweep(kinds[i].name, period_one,
+					 inject_sweep(kinds[i].name,
+						      INJECT_EACH, period_one,
 						      &kinds[i]),
 					 "%s\n", kinds[i].name);
 	if (wanted(argc, argv, "starved"))

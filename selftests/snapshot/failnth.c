@@ -613,7 +613,8 @@ int main(int argc, char **argv)
 		if (sweeps[i].setup == setup_nl_vm && !the_vm_id)
 			ksft_test_result_skip("%s: no VM\n", sweeps[i].name);
 		else
-			ksft_test_result(inject_sweep(sweeps[i].name, one,
+			ksft_test_result(inject_sweep(sweeps[i].name,
+						      INJECT_EACH, one,
 						      &sweeps[i]),
 					 "%s\n", sweeps[i].name);
 	}

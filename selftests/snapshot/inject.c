@@ -18,7 +18,6 @@
 #include "keeltest.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
-#define EACH		64	/* up to here each n, then in growing steps */
 #define LAST		100000
 #define STARVE_TIMES	1000000
 #define WORKERS		256
@@ -240,14 +239,14 @@ bool inject_starve(bool on)
 	return !kt_write_file(DEBUGFS "failslab/probability", "100");
 }
 
-bool inject_sweep(const char *name,
+bool inject_sweep(const char *name, unsigned int each,
 		  int (*one)(const void *what, unsigned int n, int *failed),
 		  const void *what)
 {
 	unsigned int n, hits = 0;
 	int more = 1, failed = 0;
 
-	for (n = 1; more > 0 && n < LAST; n += n < EACH ? 1 : n / 8) {
+	for (n = 1; more > 0 && n < LAST; n += n < each ? 1 : n / (each / 8)) {
 		more = one(what, n, &failed);
 		hits += more > 0;
 	}
