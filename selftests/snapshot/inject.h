@@ -39,11 +39,10 @@ bool inject_starve(bool on);
 #define INJECT_EACH	64
 
 /*
- * Call @one for n = 1, 2, 3 and so on, from @each on in growing steps: INJECT_EACH,
- * or less if it takes long. It returns 1 if a failure was injected
- * and all is well, 0 if none was, -1 if something is not well, and adds to
- * *failed when the caller saw an error. Return: has all been well, and was any
- * injected?
+ * Call @one for n = 1, 2, 3 and so on, from @each on in growing steps (INJECT_EACH,
+ * or less if it takes long). It returns 1 if a failure was injected and all is
+ * well, 0 if none was, -1 if something is not well, and adds to *failed when the
+ * caller saw an error. Return: has all been well, and was any injected?
  */
 bool inject_sweep(const char *name, unsigned int each,
 		  int (*one)(const void *what, unsigned int n, int *failed),
