@@ -3,9 +3,9 @@
  * What the threads of a VM touch, and where it lies.
  *
  * Memory on keelfs is sampled (snapshot/keelfs_sample.c): each thread that comes
- * back for a folio is known. A sample lasts a period. The longer a VM does the
- * same, the more periods go by without one; whoever does something new is looked
- * at again at once. For other memory nobody is known but, where the
+ * back for a folio is known. A sample lasts a period. While a VM does the same
+ * most periods go by without one; whoever does something new is looked at again
+ * at once. For other memory nobody is known but, where the
  * kernel's NUMA balancing is on, by its hinting faults; otherwise all of it that
  * is there counts for every thread. Where that is, some pages tell, which are
  * looked up in the host's page tables and not faulted in.
@@ -26,8 +26,11 @@
 #include "snapshot/snapshot.h"
 #include "compat/compat.h"
 
-#define EVERY_MAX	8	/* periods from one sample to the next */
+/* Periods from one sample to the next: once what was seen is certain, and later. */
+#define EVERY_SURE	8
+#define EVERY_MAX	16
 #define IDLE		(PLACE_ONE / 100)
+#define BUSY		(PLACE_ONE / 16)
 
 #define KIB(bytes)	((u32)min_t(u64, (bytes) >> 10, U32_MAX))
 
@@ -314,7 +317,7 @@ static void keel_observe_slots(struct keel_place_vm *pv, struct kvm *kvm,
 		if (other && samples)
 			keel_observe_residency(pv, kvm->mm, slot, nr, other,
 					       samples);
-		mmput(kvm->mm);
+		mmput_async(kvm->mm);
 	}
 	kvfree(slot);
 }
@@ -346,13 +349,16 @@ void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 		keel_files_put(pv);
 }
 
-/* Is something new about a thread of the VM, or its memory on its way? */
+/*
+ * Is something new about a thread of the VM that does something, or its memory on
+ * its way?
+ */
 static bool keel_vm_news(const struct keel_place_vm *pv)
 {
 	const struct keel_thread *t;
 
 	list_for_each_entry(t, &pv->threads, node)
-		if (!t->track.settled ||
+		if ((!t->track.settled && t->util > BUSY) ||
 		    (t->far && keel_place.options.memory_mib))
 			return true;
 	return false;
@@ -363,13 +369,18 @@ static bool keel_observe_due(struct keel_place_vm *pv)
 {
 	bool news = keel_vm_news(pv);
 
-	if (keel_vm_idle(pv))
+	if (keel_vm_idle(pv)) {
+		pv->wait = 0;	/* it is looked at as soon as it wakes up */
 		return false;
+	}
 	if (pv->wait && !news) {
 		pv->wait--;
 		return false;
 	}
-	pv->every = news ? 1 : min_t(u32, 2 * pv->every, EVERY_MAX);
+	if (news)
+		pv->every = 1;
+	else
+		pv->every = clamp_t(u32, 2 * pv->every, EVERY_SURE, EVERY_MAX);
 	pv->wait = pv->every - 1;
 	return true;
 }

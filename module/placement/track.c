@@ -44,6 +44,16 @@ static bool alike(const u32 *a, const u32 *b, u32 n, u32 part, u32 nothing)
 	return apart <= nothing || apart <= all * part / PLACE_ONE;
 }
 
+static bool nothing_known(const u32 *average, u32 n, u32 nothing)
+{
+	u64 all = 0;
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		all += average[i];
+	return all <= nothing;
+}
+
 static void blend(u32 *average, const u32 *seen, u32 n, u32 weight)
 {
 	u32 i;
@@ -52,7 +62,7 @@ static void blend(u32 *average, const u32 *seen, u32 n, u32 weight)
 		average[i] += ((s64)seen[i] - average[i]) * weight / PLACE_ONE;
 }
 
-/* Return: is something new believed? */
+/* Return: is something new believed? The first time anything is. */
 static bool take_in(u32 *average, u32 *news, const u32 *seen, u32 n,
 		    const struct track_params *p, bool first, u32 nothing)
 {
@@ -94,7 +104,9 @@ void track_observe(struct track *t, u32 *average, u32 *news,
 		      UTIL_NOTHING);
 	if (sampled.small < noise)
 		sampled.small = noise;
-	new |= take_in(average, news, touched, nr_nodes, &sampled, !t->seen,
+	new |= take_in(average, news, touched, nr_nodes, &sampled,
+		       nothing_known(average, nr_nodes, KIB_NOTHING) &&
+		       !nothing_known(touched, nr_nodes, KIB_NOTHING),
 		       KIB_NOTHING);
 	t->settled = new ? 0 : t->settled + 1;
 	/* The first move comes never too soon. */
