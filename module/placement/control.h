@@ -96,6 +96,10 @@ struct keel_thread {
 
 #define KEEL_PLACE_FILES_MAX	32	/* keelfs files of a VM */
 
+/* On average there is no more than one sample in so many periods, and four in a row. */
+#define KEEL_SAMPLE_COST	8
+#define KEEL_SAMPLE_CREDIT	(4 * KEEL_SAMPLE_COST)
+
 /**
  * struct keel_place_file - a keelfs file of a VM, from a look to the next sample
  * @file: held
@@ -122,6 +126,7 @@ struct keel_place_file {
  * @mems: nodes that its memory may be moved to, by the policies of its mappings
  * @every: its memory on keelfs is sampled in one of so many periods
  * @wait: so many more without a sample
+ * @credit: for samples, KEEL_SAMPLE_COST each; one comes with each period
  */
 struct keel_place_vm {
 	struct list_head node;
@@ -138,6 +143,7 @@ struct keel_place_vm {
 	nodemask_t mems;
 	u32 every;
 	u32 wait;
+	u32 credit;
 };
 
 /**

@@ -349,17 +349,24 @@ void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 		keel_files_put(pv);
 }
 
-/*
- * Is something new about a thread of the VM that does something, or its memory on
- * its way?
- */
+/* Is something new about a thread of the VM that does something? */
 static bool keel_vm_news(const struct keel_place_vm *pv)
 {
 	const struct keel_thread *t;
 
 	list_for_each_entry(t, &pv->threads, node)
-		if ((!t->track.settled && t->util > BUSY) ||
-		    (t->far && keel_place.options.memory_mib))
+		if (!t->track.settled && t->util > BUSY)
+			return true;
+	return false;
+}
+
+/* Is its memory on its way? It is moved as samples show it. */
+static bool keel_vm_carried(const struct keel_place_vm *pv)
+{
+	const struct keel_thread *t;
+
+	list_for_each_entry(t, &pv->threads, node)
+		if (t->far && keel_place.options.memory_mib)
 			return true;
 	return false;
 }
@@ -369,14 +376,20 @@ static bool keel_observe_due(struct keel_place_vm *pv)
 {
 	bool news = keel_vm_news(pv);
 
+	pv->credit = min_t(u32, pv->credit + 1, KEEL_SAMPLE_CREDIT);
 	if (keel_vm_idle(pv)) {
 		pv->wait = 0;	/* it is looked at as soon as it wakes up */
 		return false;
 	}
+	if (keel_vm_carried(pv))
+		return true;
 	if (pv->wait && !news) {
 		pv->wait--;
 		return false;
 	}
+	if (pv->credit < KEEL_SAMPLE_COST)
+		return false;
+	pv->credit -= KEEL_SAMPLE_COST;
 	if (news)
 		pv->every = 1;
 	else
