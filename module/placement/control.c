@@ -68,7 +68,6 @@ static struct keel_place_vm *keel_place_vm_get(struct keel_vm *vm)
 	}
 	pv->vm = vm;
 	pv->slot = U32_MAX;
-	pv->every = 1;
 	pv->credit = KEEL_SAMPLE_CREDIT;
 	INIT_LIST_HEAD(&pv->threads);
 	list_add_tail(&pv->node, &keel_place.vms);

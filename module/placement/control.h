@@ -96,9 +96,9 @@ struct keel_thread {
 
 #define KEEL_PLACE_FILES_MAX	32	/* keelfs files of a VM */
 
-/* On average there is no more than one sample in so many periods, and four in a row. */
-#define KEEL_SAMPLE_COST	8
-#define KEEL_SAMPLE_CREDIT	(4 * KEEL_SAMPLE_COST)
+/* On average there is no more than one sample in so many periods, and two in a row. */
+#define KEEL_SAMPLE_COST	16
+#define KEEL_SAMPLE_CREDIT	(2 * KEEL_SAMPLE_COST)
 
 /**
  * struct keel_place_file - a keelfs file of a VM, from a look to the next sample
@@ -124,8 +124,7 @@ struct keel_place_file {
  * @file: its keelfs files, during a period
  * @nr_files: of how many elements
  * @mems: nodes that its memory may be moved to, by the policies of its mappings
- * @every: its memory on keelfs is sampled in one of so many periods
- * @wait: so many more without a sample
+ * @fresh: has its memory been looked at in this period?
  * @credit: for samples, KEEL_SAMPLE_COST each; one comes with each period
  */
 struct keel_place_vm {
@@ -141,8 +140,7 @@ struct keel_place_vm {
 	struct keel_place_file file[KEEL_PLACE_FILES_MAX];
 	u32 nr_files;
 	nodemask_t mems;
-	u32 every;
-	u32 wait;
+	bool fresh;
 	u32 credit;
 };
 

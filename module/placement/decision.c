@@ -162,7 +162,8 @@ static void keel_decision_threads(struct keel_decision *d)
 			if (!keel_thread_counts(t))
 				continue;
 			track_observe(&t->track, t->average, t->news,
-				      &track_defaults, t->util, t->touched,
+				      &track_defaults, t->util,
+				      pv->fresh ? t->touched : NULL,
 				      nr_node_ids, keel_thread_noise(t));
 			if (d->load.nr_tasks < PLACE_TASKS_MAX)
 				keel_decision_add(d, t, pv->slot);

@@ -26,9 +26,6 @@
 #include "snapshot/snapshot.h"
 #include "compat/compat.h"
 
-/* Periods from one sample to the next: once what was seen is certain, and later. */
-#define EVERY_SURE	8
-#define EVERY_MAX	16
 #define IDLE		(PLACE_ONE / 100)
 #define BUSY		(PLACE_ONE / 16)
 
@@ -205,6 +202,7 @@ static void keel_observe_samples(struct keel_place_vm *pv)
 
 	for (i = 0; i < pv->nr_files; i++)
 		any |= pv->file[i].sample != NULL;
+	pv->fresh = any || idle || !pv->nr_files;
 	list_for_each_entry(t, &pv->threads, node) {
 		if (any)
 			t->runs = 0;
@@ -349,13 +347,13 @@ void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 		keel_files_put(pv);
 }
 
-/* Is something new about a thread of the VM that does something? */
+/* Is something new, or not sure, about a thread of the VM that does something? */
 static bool keel_vm_news(const struct keel_place_vm *pv)
 {
 	const struct keel_thread *t;
 
 	list_for_each_entry(t, &pv->threads, node)
-		if (!t->track.settled && t->util > BUSY)
+		if ((!t->track.settled || t->track.unsure) && t->util > BUSY)
 			return true;
 	return false;
 }
@@ -371,30 +369,20 @@ static bool keel_vm_carried(const struct keel_place_vm *pv)
 	return false;
 }
 
-/* Is it time for another sample of the VM? */
+/*
+ * Is it time for another sample of the VM? It is when the credit is full, and half
+ * of it is left for what is new then: who has slept is looked at when he wakes up.
+ */
 static bool keel_observe_due(struct keel_place_vm *pv)
 {
-	bool news = keel_vm_news(pv);
-
 	pv->credit = min_t(u32, pv->credit + 1, KEEL_SAMPLE_CREDIT);
-	if (keel_vm_idle(pv)) {
-		pv->wait = 0;	/* it is looked at as soon as it wakes up */
+	if (keel_vm_idle(pv))
 		return false;
-	}
 	if (keel_vm_carried(pv))
 		return true;
-	if (pv->wait && !news) {
-		pv->wait--;
-		return false;
-	}
-	if (pv->credit < KEEL_SAMPLE_COST)
+	if (pv->credit < (keel_vm_news(pv) ? KEEL_SAMPLE_COST : KEEL_SAMPLE_CREDIT))
 		return false;
 	pv->credit -= KEEL_SAMPLE_COST;
-	if (news)
-		pv->every = 1;
-	else
-		pv->every = clamp_t(u32, 2 * pv->every, EVERY_SURE, EVERY_MAX);
-	pv->wait = pv->every - 1;
 	return true;
 }
 

@@ -87,7 +87,8 @@ static bool take_in(u32 *average, u32 *news, const u32 *seen, u32 n,
  * @news: nr_nodes words more to remember.
  * @p: what is believed.
  * @util: how busy it was, up to PLACE_ONE.
- * @touched: its working set by node in this period, in KiB.
+ * @touched: its working set by node in this period, in KiB; NULL if it has not
+ *	been looked at.
  * @nr_nodes: how many nodes.
  * @noise: by what part of it @touched may be wrong, if it was sampled; PLACE_ONE
  *	is all of it.
@@ -104,10 +105,17 @@ void track_observe(struct track *t, u32 *average, u32 *news,
 		      UTIL_NOTHING);
 	if (sampled.small < noise)
 		sampled.small = noise;
-	new |= take_in(average, news, touched, nr_nodes, &sampled,
-		       nothing_known(average, nr_nodes, KIB_NOTHING) &&
-		       !nothing_known(touched, nr_nodes, KIB_NOTHING),
-		       KIB_NOTHING);
+	if (touched) {
+		t->unsure = !alike(average, touched, nr_nodes, sampled.small,
+				   KIB_NOTHING);
+		if (take_in(average, news, touched, nr_nodes, &sampled,
+			    nothing_known(average, nr_nodes, KIB_NOTHING) &&
+			    !nothing_known(touched, nr_nodes, KIB_NOTHING),
+			    KIB_NOTHING)) {
+			t->unsure = false;
+			new = true;
+		}
+	}
 	t->settled = new ? 0 : t->settled + 1;
 	/* The first move comes never too soon. */
 	t->calm = t->seen ? t->calm + 1 : p->calm;

@@ -46,6 +46,7 @@ extern const struct track_params track_defaults;
  * @strikes: how often its inertia is doubled.
  * @calm: periods since the last move or the last doubling taken back.
  * @settled: periods since something new was believed of it.
+ * @unsure: its working set was another than is believed when it was last seen.
  */
 struct track {
 	u32 util;
@@ -54,6 +55,7 @@ struct track {
 	u8 strikes;
 	u32 calm;
 	u32 settled;
+	bool unsure;
 };
 
 void track_observe(struct track *t, u32 *average, u32 *news,
