@@ -201,7 +201,7 @@ static void keel_observe_samples(struct keel_place_vm *pv)
 	u32 i;
 
 	for (i = 0; i < pv->nr_files; i++)
-		any |= pv->file[i].sample != NULL;
+		any |= !!pv->file[i].sample;
 	pv->fresh = any || idle || !pv->nr_files;
 	list_for_each_entry(t, &pv->threads, node) {
 		if (any)

@@ -21,6 +21,7 @@ static const struct place_site sites[] = {
 	{ .node = 0, .cores = 4, .cpus = 4, .cache_kib = 1024 },
 	{ .node = 1, .cores = 4, .cpus = 4, .cache_kib = 1024 },
 };
+
 static const u32 far[] = { 800, 1600, 1600, 800 };
 static const u32 hardly[] = { 800, 810, 810, 800 };
 
