@@ -11,7 +11,6 @@
 #include "search.h"
 
 #define SHARE_ONE	65536
-#define LINES_PER_KIB	16	/* of 64 bytes */
 
 /* The tasks, next to each other, that use some memory; all of a VM's or one. */
 struct users {
@@ -35,19 +34,8 @@ static u64 weight_of(const struct search *s, u32 t)
 	return w / PLACE_ONE * slowdown(s->p, at, s->sum[site].util) / FINE;
 }
 
-static u64 touched_by(const struct search *s, u32 t)
-{
-	const u32 *touched = &s->l->touched[t * s->h->nr_nodes];
-	u64 all = 0;
-	u32 n;
-
-	for (n = 0; n < s->h->nr_nodes; n++)
-		all += touched[n];
-	return all;
-}
-
 /* Of what @t touches of a node, the KiB that @g is about. */
-static u64 kib_of(const struct search *s, const struct users *g, u32 t, u32 node)
+static u32 kib_of(const struct search *s, const struct users *g, u32 t, u32 node)
 {
 	u32 kib = s->l->touched[t * s->h->nr_nodes + node];
 	u32 part = min(kib, g->shared_at[node]);
@@ -69,20 +57,19 @@ static s64 saved(const struct search *s, const struct users *g, u32 from, u32 to
 		 u32 *kib)
 {
 	s64 sum = 0;
-	u64 most = 0, all, part;
-	u32 t;
+	u64 share;
+	u32 t, part;
 
+	*kib = 0;
 	for (t = g->first; t < g->end; t++) {
 		part = kib_of(s, g, t, from);
 		if (!part)
 			continue;
-		all = touched_by(s, t);
-		if (most < part)
-			most = part;
-		sum += (s64)(weight_of(s, t) * (part * SHARE_ONE / all)) *
-		       nearer(s, t, from, to) / SHARE_ONE / PLACE_ONE;
+		*kib = max_t(u32, *kib, part);
+		share = (u64)part * SHARE_ONE / s->all_kib[t];
+		sum += (s64)(weight_of(s, t) * share) * nearer(s, t, from, to) /
+		       SHARE_ONE / PLACE_ONE;
 	}
-	*kib = min_t(u64, most, 0xffffffff);
 	return sum;
 }
 
@@ -90,10 +77,9 @@ static s64 saved(const struct search *s, const struct users *g, u32 from, u32 to
 static u64 copy_cost(const struct search *s, u32 from, u32 to, u32 kib)
 {
 	u64 far = s->h->latency[to * s->h->nr_nodes + from];
-	u64 ns = (u64)kib * LINES_PER_KIB * far / 10 / s->p->parallel;
 
-	return ns * PLACE_ONE / s->p->horizon_ns * far +
-	       ns * PLACE_ONE % s->p->horizon_ns * far / s->p->horizon_ns;
+	return scaled(fetch_ns(s->p, kib, far) * PLACE_ONE, far,
+		      s->p->horizon_ns);
 }
 
 /* All that is worth it, to one node, as far as there is room. */

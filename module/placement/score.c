@@ -9,14 +9,12 @@
  * So with all at their largest an access is expected to take 2^26, and all tasks
  * together cost 2^51; before it is divided by FINE, the cost of a site is 2^61. Loads,
  * KiB of a task and move_ns may be all that a u32 can hold: a load times PLACE_ONE and
- * FINE is 2^62. To
- * refill 2^21 KiB takes less than 2^38 ns, which times 2^26 is divided by the horizon.
- * What a move costs is cut off at MOVED_MAX, 2^47: all tasks' moves are 2^62, and the
- * sign of a difference is right.
+ * FINE is 2^62. To refill 2^21 KiB takes less than 2^38 ns, which times 2^26 is divided
+ * by the horizon. What a move costs is cut off at MOVED_MAX, 2^47: all tasks' moves are
+ * 2^62, and the sign of a difference is right.
  */
 #include "search.h"
 
-#define LINES_PER_KIB	16	/* of 64 bytes */
 #define MOVED_MAX	((u64)PLACE_ONE << 37)
 
 /* Two threads of a core do 1.3 times the work of one, as a rule of thumb. */
@@ -45,6 +43,8 @@ static size_t lay_out(struct search *s, char *w)
 	at += sites * sites * PEERS * sizeof(*s->peers);
 	s->moved = (void *)(w + at);
 	at += tasks * s->h->nr_nodes * sizeof(*s->moved);
+	s->all_kib = (void *)(w + at);
+	at += tasks * sizeof(*s->all_kib);
 	s->latency = (void *)(w + at);
 	at += align8(tasks * s->h->nr_nodes * sizeof(*s->latency));
 	s->own_kib = (void *)(w + at);
@@ -183,6 +183,7 @@ static void expect_latency(struct search *s, u32 t)
 			sum += (u64)touched[to] * row[to];
 		out[from] = all ? sum / all : s->h->hit;
 	}
+	s->all_kib[t] = all;
 	kib = s->l->shared_kib[s->l->task[t].vm];
 	all = all > kib ? all - kib : 0;
 	s->own_kib[t] = min_t(u64, all, 0xffffffff);
@@ -252,14 +253,13 @@ static void expect_moves(struct search *s, u32 t, u32 ease)
 
 	if (stay < others)
 		stay = others;
-	stay = scaled(stay, task->inertia) / ease;
+	stay = scaled(stay, task->inertia, PLACE_ONE) / ease;
 	for (site = 0; site < s->h->nr_sites; site++) {
 		const struct place_site *to = &s->h->site[site];
 
 		each = latency_of(s, t, site);
 		k = min_t(u64, kib, to->cache_kib);
-		ns = s->p->move_ns + k * LINES_PER_KIB * each / 10 /
-		     s->p->parallel;
+		ns = s->p->move_ns + fetch_ns(s->p, k, each);
 		s->moved[t * s->h->nr_nodes + to->node] = min_t(u64, stay +
 			task->util * each * ns / s->p->horizon_ns, MOVED_MAX);
 	}

@@ -24,6 +24,7 @@
 
 #define NOWHERE		0xffff
 #define PEERS		4	/* of a pair of sites, looked at for an exchange */
+#define LINES_PER_KIB	16	/* of 64 bytes */
 
 /*
  * 1.0, of what is multiplied by all that a site costs: a step of 1/PLACE_ONE of
@@ -54,7 +55,8 @@ struct search {
 	struct sums *sum;	/* by site */
 	u32 *latency;		/* of a miss, by task and node */
 	u64 *moved;		/* what a move costs, by task and node */
-	u32 *own_kib;		/* of a task's working set, not shared */
+	u64 *all_kib;		/* a task's working set */
+	u32 *own_kib;		/* of that, not shared */
 	u32 *looked;		/* step at which a task was last looked at */
 	u16 *at;		/* by task */
 	u16 *best;
@@ -69,10 +71,16 @@ struct search {
 	u64 random;
 };
 
-/* @n times @by, which counts in PLACE_ONE. */
-static inline u64 scaled(u64 n, u64 by)
+/* @n times @by, which counts in @one. */
+static inline u64 scaled(u64 n, u64 by, u64 one)
 {
-	return n / PLACE_ONE * by + n % PLACE_ONE * by / PLACE_ONE;
+	return n / one * by + n % one * by / one;
+}
+
+/* How long it takes to fetch memory that is @latency away, tenths of ns. */
+static inline u64 fetch_ns(const struct place_params *p, u64 kib, u64 latency)
+{
+	return kib * LINES_PER_KIB * latency / 10 / p->parallel;
 }
 
 /* How much longer everything takes on a site where @util wants to run. */
@@ -106,10 +114,10 @@ static inline u64 site_cost(const struct search *s, u32 site,
 			    const struct sums *n)
 {
 	const struct place_site *at = &s->h->site[site];
-	u64 m = miss(s->p, at, n->kib), slow = slowdown(s->p, at, n->util);
+	u64 m = miss(s->p, at, n->kib);
 	u64 all = ((FINE - m) * s->h->hit * n->ours + m * n->memory) / FINE;
 
-	return all / FINE * slow + all % FINE * slow / FINE;
+	return scaled(all, slowdown(s->p, at, n->util), FINE);
 }
 
 static inline u32 latency_of(const struct search *s, u32 t, u32 site)

@@ -62,22 +62,27 @@ static void blend(u32 *average, const u32 *seen, u32 n, u32 weight)
 		average[i] += ((s64)seen[i] - average[i]) * weight / PLACE_ONE;
 }
 
-/* Return: is something new believed? The first time anything is. */
-static bool take_in(u32 *average, u32 *news, const u32 *seen, u32 n,
-		    const struct track_params *p, bool first, u32 nothing)
+enum glance { AS_KNOWN, ANOTHER, BELIEVED };
+
+/* Return: what it was. The first time anything is believed. */
+static enum glance take_in(u32 *average, u32 *news, const u32 *seen, u32 n,
+			   const struct track_params *p, bool first,
+			   u32 nothing)
 {
-	u32 i, weight = p->large_weight;
+	const u32 weight[] = { p->small_weight, p->large_weight, PLACE_ONE };
+	enum glance what = ANOTHER;
+	u32 i;
 
 	if (first)
-		weight = PLACE_ONE;
+		what = BELIEVED;
 	else if (alike(average, seen, n, p->small, nothing))
-		weight = p->small_weight;
+		what = AS_KNOWN;
 	else if (alike(news, seen, n, p->small, nothing))
-		weight = PLACE_ONE;
-	blend(average, seen, n, weight);
+		what = BELIEVED;
+	blend(average, seen, n, weight[what]);
 	for (i = 0; i < n; i++)
 		news[i] = seen[i];
-	return weight == PLACE_ONE;
+	return what;
 }
 
 /**
@@ -98,23 +103,21 @@ void track_observe(struct track *t, u32 *average, u32 *news,
 		   u32 nr_nodes, u32 noise)
 {
 	struct track_params sampled = *p;
+	enum glance what;
 	bool new;
 
 	util *= UTIL_SCALE;
 	new = take_in(&t->util, &t->util_news, &util, 1, p, !t->seen,
-		      UTIL_NOTHING);
+		      UTIL_NOTHING) == BELIEVED;
 	if (sampled.small < noise)
 		sampled.small = noise;
 	if (touched) {
-		t->unsure = !alike(average, touched, nr_nodes, sampled.small,
-				   KIB_NOTHING);
-		if (take_in(average, news, touched, nr_nodes, &sampled,
-			    nothing_known(average, nr_nodes, KIB_NOTHING) &&
-			    !nothing_known(touched, nr_nodes, KIB_NOTHING),
-			    KIB_NOTHING)) {
-			t->unsure = false;
-			new = true;
-		}
+		what = take_in(average, news, touched, nr_nodes, &sampled,
+			       nothing_known(average, nr_nodes, KIB_NOTHING) &&
+			       !nothing_known(touched, nr_nodes, KIB_NOTHING),
+			       KIB_NOTHING);
+		t->unsure = what == ANOTHER;
+		new |= what == BELIEVED;
 	}
 	t->settled = new ? 0 : t->settled + 1;
 	/* The first move comes never too soon. */
