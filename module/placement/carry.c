@@ -62,26 +62,21 @@ static u32 keel_node_index(int nid)
 }
 
 /* Where a folio that was seen should be; NUMA_NO_NODE: where it is. */
-static int keel_carry_to(const struct keel_place_vm *pv,
+static int keel_carry_to(struct keel_place_vm *pv,
 			 const struct keelfs_sampled *p)
 {
+	const struct keel_thread *t = keel_thread_of(pv, READ_ONCE(p->tid));
 	const struct keel_decision *d = &keel_place.last;
 	const struct place_memory *m;
-	const struct keel_thread *t;
-	u32 from = keel_node_index(p->nid);
-	pid_t tid = READ_ONCE(p->tid);
+	u32 from;
 
-	list_for_each_entry(t, &pv->threads, node) {
-		if (t->task->pid != tid)
-			continue;
-		if (t->slot == U32_MAX || !d->ours[t->slot] ||
-		    t->far < CARRY_AFTER || from >= d->host.nr_nodes)
-			break;
-		m = &d->own[t->slot];
-		return m->from >> from & 1 ?
-		       keel_place.topology->node[m->to] : NUMA_NO_NODE;
-	}
-	return NUMA_NO_NODE;
+	if (!t || t->slot == U32_MAX || !d->ours[t->slot] ||
+	    t->far < CARRY_AFTER)
+		return NUMA_NO_NODE;
+	m = &d->own[t->slot];
+	from = keel_node_index(p->nid);
+	return from < d->host.nr_nodes && m->from >> from & 1 ?
+	       keel_place.topology->node[m->to] : NUMA_NO_NODE;
 }
 
 /* What a file's sample has shown, as far as @kib go. Return: what is left of them. */

@@ -212,7 +212,6 @@ static void keel_place_apply_all(void)
 
 	if (!alloc_cpumask_var(&mask, GFP_KERNEL))
 		return;
-	memset(d->cpu_load, 0, nr_cpu_ids * sizeof(*d->cpu_load));
 	/* Who stays chooses its CPU before who comes. */
 	for (i = 0; i < d->load.nr_tasks; i++)
 		if (d->ours[i] && d->plan[i] == d->from[i])

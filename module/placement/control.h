@@ -206,7 +206,7 @@ struct keel_place_counts {
  * @shared_kib: by VM
  * @shared_at: that by node
  * @cpu_busy: by CPU, ns it was busy, as of the last look
- * @cpu_load: by CPU, what was sent there by itself
+ * @cpu_load: by CPU, what was sent there by itself; 0 until the plan is applied
  */
 struct keel_decision {
 	struct place_host host;
@@ -268,6 +268,7 @@ void keel_thread_give_back(struct keel_thread *t);
 void keel_thread_destroy(struct keel_thread *t);
 
 /* observe.c */
+struct keel_thread *keel_thread_of(struct keel_place_vm *pv, pid_t tid);
 void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples);
 void keel_observe_next(struct keel_place_vm *pv, u32 samples);
 void keel_observe_end(struct keel_place_vm *pv, struct kvm *kvm);

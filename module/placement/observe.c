@@ -133,10 +133,19 @@ static void keel_files_put(struct keel_place_vm *pv)
 	}
 }
 
-static struct keel_thread *keel_thread_of(struct keel_place_vm *pv, pid_t tid)
+/**
+ * keel_thread_of - the thread of a VM that has come back for some memory
+ * @pv: the VM
+ * @tid: of keelfs_sampled; 0 is nobody
+ *
+ * Context: any; keel_place.lock is held.
+ * Return: the thread, NULL if it is none of those that are placed.
+ */
+struct keel_thread *keel_thread_of(struct keel_place_vm *pv, pid_t tid)
 {
 	struct keel_thread *t;
 
+	lockdep_assert_held(&keel_place.lock);
 	list_for_each_entry(t, &pv->threads, node)
 		if (t->task->pid == tid)
 			return t;
@@ -401,9 +410,9 @@ void keel_observe_next(struct keel_place_vm *pv, u32 samples)
 
 	lockdep_assert_held(&keel_place.lock);
 	if (pv->mode != KEEL_PLACE_MODE_OFF && keel_observe_due(pv)) {
-		file = keel_vm_open(pv->vm, &kvm);
+		/* If memory is moved they are still at hand. */
+		file = pv->nr_files ? NULL : keel_vm_open(pv->vm, &kvm);
 		if (file) {
-			keel_files_put(pv);
 			keel_observe_slots(pv, kvm, 0);
 			fput(file);
 		}
