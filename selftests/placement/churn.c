@@ -398,11 +398,9 @@ static bool unloads(void)
 
 static const char *missing(void)
 {
-	const char *why = kt_keel_missing() ?: tvm_missing();
+	const char *why = subject_missing();
 
-	if (!why && (kt_nr_nodes() < 2 || cpus < 3))
-		why = "needs two nodes and three CPUs";
-	return why;
+	return !why && cpus < 3 ? "needs three CPUs" : why;
 }
 
 int main(int argc, char **argv)

@@ -149,13 +149,6 @@ static bool back_to(const struct levels *was)
 	return false;
 }
 
-static const char *missing(void)
-{
-	const char *why = kt_keel_missing() ?: tvm_missing();
-
-	return !why && kt_nr_nodes() < 2 ? "needs two nodes" : why;
-}
-
 int main(int argc, char **argv)
 {
 	struct levels was;
@@ -168,7 +161,7 @@ int main(int argc, char **argv)
 		times = atoi(optarg);
 	}
 	ksft_print_header();
-	why = missing();
+	why = subject_missing();
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	kt_go_first();

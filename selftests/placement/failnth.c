@@ -357,15 +357,6 @@ static bool new_vm(void)
 	return !subject_start(&vm, &nl, mnt, 2, &seed);
 }
 
-static const char *missing(void)
-{
-	const char *why = kt_keel_missing() ?: tvm_missing();
-
-	if (!why && kt_nr_nodes() < 2)
-		why = "needs two nodes";
-	return why ?: inject_missing();
-}
-
 static bool wanted(int argc, char **argv, const char *name)
 {
 	return argc < 2 || !strcmp(argv[1], name);
@@ -377,7 +368,7 @@ int main(int argc, char **argv)
 	size_t i;
 
 	ksft_print_header();
-	why = missing();
+	why = subject_missing() ?: inject_missing();
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	kt_go_first();

@@ -73,7 +73,7 @@ static bool goes_on(void)
 
 static const char *missing(void)
 {
-	const char *why = kt_keel_missing() ?: tvm_missing();
+	const char *why = subject_missing();
 
 	return !why && access(EJECT, F_OK) ?
 	       "no memory that can be ejected (lab run --dimm)" : why;

@@ -182,6 +182,13 @@ static void serve(struct subject *s, const char *dir, int vcpus, uint64_t *seed)
 
 /* Outside. */
 
+const char *subject_missing(void)
+{
+	const char *why = kt_keel_missing() ?: tvm_missing();
+
+	return !why && kt_nr_nodes() < 2 ? "needs two nodes" : why;
+}
+
 static int find_id(struct subject *s, struct knl *nl)
 {
 	struct knl_vm vm;

@@ -16,6 +16,9 @@
 
 struct knl;
 
+/* Why nothing can be placed here, or NULL. */
+const char *subject_missing(void);
+
 struct subject {
 	pid_t pid;
 	uint32_t id;	/* in keel's registry */

@@ -80,13 +80,6 @@ static bool unload(bool alone)
 	return good && !ret;
 }
 
-static const char *missing(void)
-{
-	const char *why = kt_keel_missing() ?: tvm_missing();
-
-	return !why && kt_nr_nodes() < 2 ? "needs two nodes" : why;
-}
-
 static void unloads(bool alone, const char *how)
 {
 	int i;
@@ -109,7 +102,7 @@ int main(int argc, char **argv)
 		times = atoi(optarg);
 	}
 	ksft_print_header();
-	why = missing();
+	why = subject_missing();
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	/* Not on keelfs, which would hold the module. */
