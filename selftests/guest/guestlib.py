@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Debian guests with a load that can be checked, for tests on a lab host."""
 import contextlib
+import ctypes
 import glob
 import json
 import mmap
@@ -21,6 +22,7 @@ W = "/run/worker"
 # The first two words of struct state in worker.c.
 MAGIC = struct.pack("<QQ", 0x6b65656c20677565 ^ 0x5555555555555555,
                     0x6b65656c20677565 * 3 & (1 << 64) - 1)
+SET_MEMPOLICY, MPOL_DEFAULT, MPOL_BIND = 238, 0, 2
 STATE = ("count", "printed", "print_every", "acked", "tsc_hz", "pages", "errors")
 
 
@@ -52,6 +54,24 @@ def wait_for(what, condition, seconds=30, step=0.05):
             raise Failed(f"{what}: not after {seconds} s")
         time.sleep(step)
     return result
+
+
+def cpus_of(node):
+    """The CPUs of a NUMA node."""
+    cpus = set()
+    with open(f"/sys/devices/system/node/node{node}/cpulist", encoding="ascii") as f:
+        for part in f.read().strip().split(","):
+            first, _, last = part.partition("-")
+            cpus |= set(range(int(first), int(last or first) + 1))
+    return cpus
+
+
+def memory_from(node):
+    """Memory of what is started from here on; None: from anywhere."""
+    mask = ctypes.c_ulong(0 if node is None else 1 << node)
+    ctypes.CDLL(None).syscall(SET_MEMPOLICY, MPOL_DEFAULT if node is None else MPOL_BIND,
+                              None if node is None else ctypes.byref(mask),
+                              0 if node is None else 64)
 
 
 class Guest:
@@ -208,6 +228,26 @@ class Guest:
                 return f.read().rsplit(")", 1)[1].split()[0] != "Z"
         except (FileNotFoundError, ProcessLookupError):
             return False
+
+    def pin(self, cpus):
+        """All threads of its VMM that there are."""
+        for tid in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                os.sched_setaffinity(int(tid), cpus)
+            except ProcessLookupError:
+                pass
+
+    def memory_of(self, file):
+        """What it has mapped of a file, KiB by node."""
+        found = {}
+        with open(f"/proc/{self.pid}/numa_maps", encoding="ascii") as f:
+            for line in f:
+                size = re.search(r"kernelpagesize_kB=(\d+)", line)
+                if file not in line or not size:
+                    continue
+                for node, nr in re.findall(r" N(\d+)=(\d+)", line):
+                    found[int(node)] = found.get(int(node), 0) + int(nr) * int(size.group(1))
+        return found
 
     def kill(self, sig=9):
         try:
