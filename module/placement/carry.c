@@ -2,8 +2,9 @@
 /*
  * Memory that follows its users. What the decision wants moved for some periods in
  * a row, and the last sample has seen a thread use, is moved to that thread's
- * node, up to so much a second. Only memory on keelfs is moved here; for other
- * memory the same decision is told, and user space can move it.
+ * node, up to so much a second, and in one period no more than that: others wait
+ * for the lock. Only memory on keelfs is moved here; for other memory the same
+ * decision is told, and user space can move it.
  */
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -124,7 +125,8 @@ static void keel_carry_count(struct keel_thread *t)
 void keel_carry_memory(void)
 {
 	const struct keel_place_options *o = &keel_place.options;
-	u64 kib = ((u64)o->memory_mib << 10) * o->period_ms / MSEC_PER_SEC;
+	u64 ms = min_t(u32, o->period_ms, MSEC_PER_SEC);
+	u64 kib = ((u64)o->memory_mib << 10) * ms / MSEC_PER_SEC;
 	struct keel_place_vm *pv;
 	struct keel_thread *t;
 	u32 i;

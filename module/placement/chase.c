@@ -124,7 +124,8 @@ static unsigned int keel_chase_chunks(int nid)
  * @stop: gives it up when it becomes true
  *
  * Context: may sleep, takes some tens of milliseconds.
- * Return: the buffer; -ENOMEM if the node has too little free memory, -EINTR.
+ * Return: the buffer; -ENOSPC if the node has too little free memory, -ENOMEM,
+ * -EINTR.
  */
 struct keel_chase_buffer *keel_chase_buffer_create(int nid, const bool *stop)
 {
@@ -133,7 +134,7 @@ struct keel_chase_buffer *keel_chase_buffer_create(int nid, const bool *stop)
 	unsigned int want = keel_chase_chunks(nid);
 	struct keel_chase_buffer *b = kzalloc(sizeof(*b), GFP_KERNEL);
 	struct page *page;
-	int err = -ENOMEM;
+	int err = -ENOSPC;
 
 	if (!b)
 		return ERR_PTR(-ENOMEM);

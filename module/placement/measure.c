@@ -115,7 +115,7 @@ static int keel_measure_memory(struct keel_measure *m, int to)
 
 	/* A node that is full stays unknown. */
 	if (IS_ERR(b))
-		return PTR_ERR(b) == -EINTR ? -EINTR : 0;
+		return PTR_ERR(b) == -ENOSPC ? 0 : PTR_ERR(b);
 	for_each_node_state(from, N_CPU) {
 		cpus_read_lock();
 		err = keel_measure_pair(m, b, from, to);

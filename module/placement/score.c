@@ -109,8 +109,9 @@ static const char *check_params(const struct place_params *p)
 		return "miss_floor is more than 1024";
 	if (!p->parallel)
 		return "parallel is 0";
-	if (!p->horizon_ns)
-		return "horizon_ns is 0";
+	if (p->horizon_ns < PLACE_HORIZON_MIN ||
+	    p->horizon_ns > PLACE_HORIZON_MAX)
+		return "horizon_ns is less than 1 ms or more than a day";
 	if (p->effort > PLACE_EFFORT_MAX)
 		return "effort is more than 10000";
 	return NULL;

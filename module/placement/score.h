@@ -28,6 +28,8 @@ typedef long s64;
 #define PLACE_CACHE_KIB_MAX	(2U << 20)	/* 2 GiB */
 #define PLACE_INERTIA_MAX	(PLACE_ONE << 10)
 #define PLACE_EFFORT_MAX	10000
+#define PLACE_HORIZON_MIN	1000000ULL	/* 1 ms */
+#define PLACE_HORIZON_MAX	86400000000000ULL	/* a day */
 
 /**
  * struct place_site - CPUs of one node that share a last level cache
@@ -107,7 +109,7 @@ struct place_load {
  * @miss_floor: accesses that miss a cache that is large enough, likewise.
  * @parallel: cache lines fetched at the same time when a cache is refilled; at
  *	least 1.
- * @horizon_ns: for how long a placement is thought to last; at least 1.
+ * @horizon_ns: for how long a placement is thought to last; from 1 ms to a day.
  * @move_ns: what the move itself takes.
  * @effort: how often a search is begun anew, up to PLACE_EFFORT_MAX; 0 for once.
  * @seed: for a search that is another each time.

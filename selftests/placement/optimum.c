@@ -248,7 +248,7 @@ static void extremes(void)
 			 reason.move == (s64)(1024ULL * 65535 * refill >> 20),
 			 "the largest numbers have the cost that they should\n");
 
-	s.params.horizon_ns = 1;
+	s.params.horizon_ns = PLACE_HORIZON_MIN;
 	for (u32 t = 0; t < PLACE_TASKS_MAX; t++)
 		s.tasks[t].inertia = PLACE_INERTIA_MAX;
 	right = !place_check(&s.host, &s.load, &s.params, &why);
@@ -279,8 +279,8 @@ static void bad_input(void)
 		.cores = 2, .cpus = 4, .cache_kib = PLACE_CACHE_KIB_MAX,
 		.vm = 1, .util = 1024, .site = 1, .allowed = 3, .first_vm = 0,
 		.inertia = PLACE_INERTIA_MAX, .smt_gain = PLACE_ONE,
-		.miss_floor = PLACE_ONE, .parallel = 1, .horizon_ns = 1,
-		.effort = PLACE_EFFORT_MAX,
+		.miss_floor = PLACE_ONE, .parallel = 1,
+		.horizon_ns = PLACE_HORIZON_MIN, .effort = PLACE_EFFORT_MAX,
 	};
 	static const struct {
 		const char *what;
