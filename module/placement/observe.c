@@ -356,13 +356,16 @@ void keel_observe_vm(struct keel_place_vm *pv, struct kvm *kvm, u32 samples)
 		keel_files_put(pv);
 }
 
-/* Is something new, or not sure, about a thread of the VM that does something? */
+/*
+ * Is something new, or not sure, about a thread of the VM that does something? Not
+ * what a sample has just shown: another would show the same.
+ */
 static bool keel_vm_news(const struct keel_place_vm *pv)
 {
 	const struct keel_thread *t;
 
 	list_for_each_entry(t, &pv->threads, node)
-		if ((!t->track.settled || t->track.unsure) && t->util > BUSY)
+		if ((t->track.stirred || t->track.unsure) && t->util > BUSY)
 			return true;
 	return false;
 }

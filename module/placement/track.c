@@ -109,6 +109,7 @@ void track_observe(struct track *t, u32 *average, u32 *news,
 	util *= UTIL_SCALE;
 	new = take_in(&t->util, &t->util_news, &util, 1, p, !t->seen,
 		      UTIL_NOTHING) == BELIEVED;
+	t->stirred = new;
 	if (sampled.small < noise)
 		sampled.small = noise;
 	if (touched) {

@@ -46,6 +46,8 @@ extern const struct track_params track_defaults;
  * @strikes: how often its inertia is doubled.
  * @calm: periods since the last move or the last doubling taken back.
  * @settled: periods since something new was believed of it.
+ * @stirred: it has just come to be as busy as it is believed to be, or was not
+ *	known before.
  * @unsure: its working set was another than is believed when it was last seen.
  */
 struct track {
@@ -55,6 +57,7 @@ struct track {
 	u8 strikes;
 	u32 calm;
 	u32 settled;
+	bool stirred;
 	bool unsure;
 };
 
