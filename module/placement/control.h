@@ -97,7 +97,7 @@ struct keel_thread {
 #define KEEL_PLACE_FILES_MAX	32	/* keelfs files of a VM */
 
 /* On average there is no more than one sample in so many periods, and two in a row. */
-#define KEEL_SAMPLE_COST	24
+#define KEEL_SAMPLE_COST	32
 #define KEEL_SAMPLE_CREDIT	(2 * KEEL_SAMPLE_COST)
 
 /**
