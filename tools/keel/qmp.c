@@ -371,6 +371,7 @@ int qmp_attach(struct qmp *q, int fd)
 
 int qmp_connect(struct qmp *q, const char *path)
 {
+	struct timeval patience = { .tv_sec = QMP_CALL_MS / 1000 };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd;
 
@@ -381,12 +382,18 @@ int qmp_connect(struct qmp *q, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail("socket: %s", strerror(errno));
+	/* Where nobody accepts, not even connecting ends by itself. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		close(fd);
 		return bad("%s: %s; give the socket of the VM's -qmp unix:PATH,server=on",
 			   path, strerror(errno));
 	}
-	return qmp_attach(q, fd);
+	if (!qmp_attach(q, fd))
+		return 0;
+	/* Or it would be the one client that a monitor has. */
+	qmp_close(q);
+	return -1;
 }
 
 void qmp_close(struct qmp *q)
