@@ -373,6 +373,7 @@ int qmp_connect(struct qmp *q, const char *path)
 {
 	struct timeval patience = { .tv_sec = QMP_CALL_MS / 1000 };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	bool closed, silent;
 	int fd;
 
 	*q = (struct qmp){ .fd = -1 };
@@ -391,8 +392,12 @@ int qmp_connect(struct qmp *q, const char *path)
 	}
 	if (!qmp_attach(q, fd))
 		return 0;
-	/* Or it would be the one client that a monitor has. */
+	/* Or it would be the one client that a monitor has. Why it failed stays known. */
+	closed = q->closed;
+	silent = q->silent;
 	qmp_close(q);
+	q->closed = closed;
+	q->silent = silent;
 	return -1;
 }
 
