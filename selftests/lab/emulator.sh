@@ -1,9 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # The emulator of the hosts: the root's QEMU, built again from its packaged
-# source with SVM mended (emulator/*.cocci say what and why). What runs on the
-# hosts is the packaged one. Nothing of this is needed with hardware
-# virtualization.
+# source and mended (emulator/*.cocci say what and why). What runs on the hosts is
+# the packaged one. Nothing of this is needed with hardware virtualization.
 
 emulator_build=(--target-list=x86_64-softmmu --without-default-features
 	--enable-system --enable-tcg --enable-slirp --enable-virtfs --enable-attr
@@ -11,7 +10,8 @@ emulator_build=(--target-list=x86_64-softmmu --without-default-features
 	--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
 emulator_mended=(
 	"ignne.cocci target/i386/tcg/system/fpu_helper.c"
-	"vmrun.cocci target/i386/tcg/system/svm_helper.c")
+	"vmrun.cocci target/i386/tcg/system/svm_helper.c"
+	"mmio.cocci system/physmem.c")
 
 emulator_dir() {
 	{
