@@ -9,7 +9,9 @@
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/netdevice.h>
 #include <linux/pagemap.h>
+#include <linux/pci.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/socket.h>
@@ -26,6 +28,10 @@
 
 #ifdef KEEL_HAVE_CPUID_API_H
 #include <asm/cpuid/api.h>
+#endif
+
+#ifdef KEEL_HAVE_NETDEV_LOCK_OPS
+#include <net/netdev_lock.h>
 #endif
 
 #ifdef KEEL_HAVE_MNT_IDMAP
@@ -227,6 +233,16 @@ static inline struct pid *keel_vcpu_pid_get(struct kvm_vcpu *vcpu)
 	return pid;
 }
 
+/* That thread, with a reference; NULL if it is no more. */
+static inline struct task_struct *keel_vcpu_task_get(struct kvm_vcpu *vcpu)
+{
+	struct pid *pid = keel_vcpu_pid_get(vcpu);
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_PID);
+
+	put_pid(pid);
+	return task;
+}
+
 /*
  * Vhost workers that are none of the VMM's threads, but the kernel's, which use its
  * address space. Return: how many of them are in @task, each held.
@@ -251,6 +267,32 @@ static inline unsigned int keel_vhost_kthreads(const struct task_struct *vmm,
 	rcu_read_unlock();
 #endif
 	return nr;
+}
+
+/* Only a driver of that name may have the device; "": any that matches. */
+static inline int keel_driver_override(struct pci_dev *pdev, const char *name)
+{
+#ifdef KEEL_HAVE_DEVICE_SET_DRIVER_OVERRIDE
+	return device_set_driver_override(&pdev->dev, name);
+#else
+	return driver_set_override(&pdev->dev, &pdev->driver_override, name,
+				   strlen(name));
+#endif
+}
+
+/* Under rtnl_lock(), for the operations of a network device. */
+static inline void keel_netdev_lock_ops(struct net_device *dev)
+{
+#ifdef KEEL_HAVE_NETDEV_LOCK_OPS
+	netdev_lock_ops(dev);
+#endif
+}
+
+static inline void keel_netdev_unlock_ops(struct net_device *dev)
+{
+#ifdef KEEL_HAVE_NETDEV_LOCK_OPS
+	netdev_unlock_ops(dev);
+#endif
 }
 
 #ifdef KEEL_HAVE_SOCKADDR_UNSIZED

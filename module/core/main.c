@@ -12,8 +12,19 @@
 #include "core/vm.h"
 #include "placement/placement.h"
 #include "snapshot/snapshot.h"
+#include "sriov/sriov.h"
 
 struct workqueue_struct *keel_wq;
+
+/* Nothing goes on by itself, and no request for long. */
+static void keel_stop(void)
+{
+	keel_sriov_stop();
+	keel_placement_stop();
+	keel_vms_stop();
+	/* Snapshots that gave up may have work in flight, which announces. */
+	drain_workqueue(keel_wq);
+}
 
 static int __init keel_init(void)
 {
@@ -31,13 +42,24 @@ static int __init keel_init(void)
 	err = keel_placement_init();
 	if (err)
 		goto exit_snapshot;
-	err = keel_nl_init();
+	err = keel_sriov_init();
 	if (err)
 		goto exit_placement;
+	err = keel_nl_init();
+	if (err)
+		goto exit_sriov;
 	keel_vms_start();
 	keel_placement_start();
+	err = keel_sriov_start();
+	if (err)
+		goto stop;
 	return 0;
 
+stop:
+	keel_stop();
+	keel_nl_exit();
+exit_sriov:
+	keel_sriov_exit();
 exit_placement:
 	keel_placement_exit();
 exit_snapshot:
@@ -51,12 +73,10 @@ destroy_wq:
 
 static void __exit keel_exit(void)
 {
-	/* Nothing goes on by itself, and no request for long; then no more users. */
-	keel_placement_stop();
-	keel_vms_stop();
-	/* Snapshots that gave up may have work in flight, which announces. */
-	drain_workqueue(keel_wq);
+	keel_stop();
+	/* Then no more users. */
 	keel_nl_exit();
+	keel_sriov_exit();
 	keel_placement_exit();
 	keel_snapshot_exit();
 	keel_vms_exit();

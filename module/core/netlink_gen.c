@@ -11,7 +11,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_MEMORY_MIB + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_MAC + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
 	[KEEL_A_NODES] = { .type = NLA_BINARY, },
 	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
@@ -24,10 +24,28 @@ const struct nla_policy keel_nl_policy[KEEL_A_MEMORY_MIB + 1] = {
 	[KEEL_A_MODE] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KEEL_A_VCPU] = { .type = NLA_U32, },
 	[KEEL_A_MEMORY_MIB] = { .type = NLA_U32, },
+	[KEEL_A_NAME] = { .type = NLA_NUL_STRING, },
+	[KEEL_A_SWITCH] = { .type = NLA_NUL_STRING, },
+	[KEEL_A_POLICY] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KEEL_A_RESERVE] = { .type = NLA_U32, },
+	[KEEL_A_MAC_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KEEL_A_VLAN] = { .type = NLA_U32, },
+	[KEEL_A_TRUST] = { .type = NLA_U32, },
+	[KEEL_A_SPOOFCHECK] = { .type = NLA_U32, },
+	[KEEL_A_MIN_RATE] = { .type = NLA_U32, },
+	[KEEL_A_MAX_RATE] = { .type = NLA_U32, },
+	[KEEL_A_MEMBER] = { .type = NLA_NUL_STRING, },
+	[KEEL_A_VFS] = { .type = NLA_BINARY, },
+	[KEEL_A_FORCE] = { .type = NLA_FLAG, },
+	[KEEL_A_PORT] = { .type = NLA_NUL_STRING, },
+	[KEEL_A_PCI] = { .type = NLA_NUL_STRING, },
+	[KEEL_A_GENERATION] = { .type = NLA_U32, },
+	[KEEL_A_PRIORITY] = { .type = NLA_U32, },
+	[KEEL_A_MAC] = { .type = NLA_BINARY, },
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[14] = {
+const struct genl_small_ops keel_nl_ops[24] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -98,6 +116,56 @@ const struct genl_small_ops keel_nl_ops[14] = {
 	{
 		.cmd	= KEEL_CMD_PLACE_DECISION_GET,
 		.dumpit	= keel_nl_place_decision_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_GET,
+		.dumpit	= keel_nl_pool_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_VF_GET,
+		.dumpit	= keel_nl_pool_vf_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_PORT_GET,
+		.dumpit	= keel_nl_pool_port_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_CREATE,
+		.doit	= keel_nl_pool_create_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_DELETE,
+		.doit	= keel_nl_pool_delete_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_SET,
+		.doit	= keel_nl_pool_set_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_ADD,
+		.doit	= keel_nl_pool_add_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_REMOVE,
+		.doit	= keel_nl_pool_remove_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_PORT_SET,
+		.doit	= keel_nl_pool_port_set_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_LEASE_END,
+		.doit	= keel_nl_lease_end_doit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 };

@@ -12,10 +12,10 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-extern const struct nla_policy keel_nl_policy[KEEL_A_MEMORY_MIB + 1];
+extern const struct nla_policy keel_nl_policy[KEEL_A_MAC + 1];
 
 /* Ops table for keel */
-extern const struct genl_small_ops keel_nl_ops[14];
+extern const struct genl_small_ops keel_nl_ops[24];
 
 int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -36,6 +36,18 @@ int keel_nl_place_vm_get_dumpit(struct sk_buff *skb,
 int keel_nl_place_explain_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_place_decision_get_dumpit(struct sk_buff *skb,
 				      struct netlink_callback *cb);
+int keel_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int keel_nl_pool_vf_get_dumpit(struct sk_buff *skb,
+			       struct netlink_callback *cb);
+int keel_nl_pool_port_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb);
+int keel_nl_pool_create_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_delete_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_set_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_add_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_remove_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_lease_end_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KEEL_NLGRP_EVENTS,

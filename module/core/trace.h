@@ -5,6 +5,7 @@
 #if !defined(KEEL_CORE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define KEEL_CORE_TRACE_H
 
+#include <linux/keel_netlink.h>
 #include <linux/tracepoint.h>
 
 TRACE_EVENT(keel_vm,
@@ -153,6 +154,36 @@ TRACE_EVENT(keel_place_period,
 	TP_printk("period=%llu threads=%u moves=%llu sampled=%llu observe_ns=%llu decide_ns=%llu",
 		  __entry->period, __entry->threads, __entry->moves,
 		  __entry->sampled, __entry->observe_ns, __entry->decide_ns)
+);
+
+/* A VF of a pool is at something else: enum keel_vf_state. */
+TRACE_EVENT(keel_vf,
+	TP_PROTO(const char *pf, u32 index, u32 state, u32 generation),
+	TP_ARGS(pf, index, state, generation),
+	TP_STRUCT__entry(
+		__array(char, pf, 16)
+		__field(u32, index)
+		__field(u32, state)
+		__field(u32, generation)
+	),
+	TP_fast_assign(
+		strscpy(__entry->pf, pf, sizeof(__entry->pf));
+		__entry->index = index;
+		__entry->state = state;
+		__entry->generation = generation;
+	),
+	TP_printk("pf=%s index=%u state=%s generation=%u", __entry->pf,
+		  __entry->index,
+		  __print_symbolic(__entry->state,
+				   { KEEL_VF_STATE_ABSENT, "absent" },
+				   { KEEL_VF_STATE_FOREIGN, "foreign" },
+				   { KEEL_VF_STATE_SCRUBBING, "scrubbing" },
+				   { KEEL_VF_STATE_FREE, "free" },
+				   { KEEL_VF_STATE_LEASING, "leasing" },
+				   { KEEL_VF_STATE_LEASED, "leased" },
+				   { KEEL_VF_STATE_RELEASING, "releasing" },
+				   { KEEL_VF_STATE_QUARANTINED, "quarantined" }),
+		  __entry->generation)
 );
 
 #endif /* KEEL_CORE_TRACE_H */

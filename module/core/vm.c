@@ -20,6 +20,8 @@ static LIST_HEAD(keel_vms);
 static u32 keel_vms_last_id;
 static u32 keel_vms_nr;
 
+BLOCKING_NOTIFIER_HEAD(keel_vms_chain);
+
 /* Where KVM's uevents arrive; NULL from keel_vms_stop() on. */
 static struct socket *keel_vms_sock;
 /* Protects the pointer, and serializes receiving. */
@@ -119,6 +121,7 @@ static void keel_vm_trace(struct keel_vm *vm, bool gone)
 static void keel_vms_bury(struct list_head *gone)
 {
 	struct keel_vm *vm, *next;
+	bool any = !list_empty(gone);
 
 	list_for_each_entry_safe(vm, next, gone, node) {
 		list_del(&vm->node);
@@ -126,6 +129,8 @@ static void keel_vms_bury(struct list_head *gone)
 		keel_nl_notify(KEEL_CMD_VM_DEL_NTF, keel_vm_fill_gone, vm);
 		keel_vm_put(vm);
 	}
+	if (any)
+		blocking_notifier_call_chain(&keel_vms_chain, 0, NULL);
 }
 
 /* By name, too: an address may serve again before its first VM is buried. */
@@ -214,6 +219,8 @@ static int keel_vms_scan(void)
 		keel_nl_notify(KEEL_CMD_VM_NEW_NTF, keel_vm_fill, fresh[i]);
 		keel_vm_put(fresh[i]);
 	}
+	if (count)
+		blocking_notifier_call_chain(&keel_vms_chain, 0, NULL);
 	kvfree(fresh);
 	keel_vm_found_free(found, nr);
 	return err ?: count;

@@ -17,6 +17,7 @@
 
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 
@@ -52,6 +53,13 @@ struct keel_vm {
 };
 
 /* vm.c */
+
+/*
+ * Told, in a context that may sleep, whenever VMs have come or gone; what has to
+ * be asked of the registry.
+ */
+extern struct blocking_notifier_head keel_vms_chain;
+
 int keel_vms_init(void);
 void keel_vms_exit(void);
 void keel_vms_start(void);

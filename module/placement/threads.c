@@ -174,16 +174,13 @@ static int keel_threads_vcpus(struct keel_place_vm *pv, struct kvm *kvm)
 {
 	struct task_struct *task;
 	struct kvm_vcpu *vcpu;
-	struct pid *pid;
 	unsigned long i;
 	int err = 0;
 
 	if (!atomic_read(&kvm->online_vcpus))
 		return 0;
 	kvm_for_each_vcpu(i, vcpu, kvm) {
-		pid = keel_vcpu_pid_get(vcpu);
-		task = get_pid_task(pid, PIDTYPE_PID);
-		put_pid(pid);
+		task = keel_vcpu_task_get(vcpu);
 		if (!task)
 			continue;
 		err = keel_thread_enter(pv, task, KEEL_PLACE_KIND_VCPU,

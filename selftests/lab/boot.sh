@@ -209,17 +209,32 @@ boot_add_numa() {
 	boot_qemu+=(-m "${total}M${boot_dimm:+,slots=1,maxmem=$((total + 16384))M}")
 }
 
-boot_add_devices() {
-	local i
-	[ $boot_iommu = 1 ] && boot_qemu+=(-device intel-iommu,intremap=on)
+# Each on a node of its own, as far as there are several. Last of all devices: others
+# would take the bus of such a node for theirs.
+boot_add_igb() {
+	local i bus nodes
+
+	nodes=${boot_numa//[^,]/}
+	nodes=$((${#nodes} + 1))
 	for ((i = 0; i < boot_igb; i++)); do
-		boot_qemu+=(-device "pcie-root-port,id=rp$i,chassis=$((i + 1)),slot=$((i + 1))"
+		bus=
+		if [ $nodes -gt 1 ]; then
+			bus=,bus=px$i
+			boot_qemu+=(-device "pxb-pcie,id=px$i,bus=pcie.0,bus_nr=$((32 * (i + 1))),numa_node=$((i % nodes))")
+		fi
+		boot_qemu+=(-device "pcie-root-port,id=rp$i,chassis=$((i + 1)),slot=$((i + 1))$bus"
 			-netdev "user,id=u$i,restrict=on"
 			-device "igb,bus=rp$i,netdev=u$i,mac=52:54:00:aa:00:0$i")
 	done
+}
+
+boot_add_devices() {
+	local i
+	[ $boot_iommu = 1 ] && boot_qemu+=(-device intel-iommu,intremap=on)
 	for ((i = 0; i < ${#boot_disks[@]}; i++)); do
 		truncate -s "${boot_disks[i]}" "$boot_dir/disk$i"
-		boot_qemu+=(-drive "file=/scratch/disk$i,if=virtio,format=raw,cache=unsafe,discard=unmap")
+		boot_qemu+=(-drive "file=/scratch/disk$i,if=none,id=d$i,format=raw,cache=unsafe,discard=unmap"
+			-device "virtio-blk-pci,drive=d$i")
 	done
 	case $boot_net in
 	"")	;;
@@ -313,6 +328,7 @@ boot_prepare() {
 			-chardev file,id=err,path=/scratch/stderr,append=on
 			-device virtserialport,chardev=err,name=keel.stderr)
 	fi
+	boot_add_igb
 	boot_modules=$modules
 	boot_emulator=$emulator
 }

@@ -229,6 +229,25 @@ static void check_balancing(struct finding *f)
 	free(t);
 }
 
+/* A VF is given away only if an IOMMU keeps it apart. */
+static void check_sriov(struct finding *f)
+{
+	char pfs[64] = "0", groups[64] = "0";
+
+	first_line("ls -d /sys/bus/pci/devices/*/sriov_totalvfs 2>/dev/null | wc -l",
+		   pfs, sizeof(pfs));
+	first_line("ls /sys/kernel/iommu_groups 2>/dev/null | wc -l", groups,
+		   sizeof(groups));
+	if (!atoi(pfs))
+		FOUND(f, OK, NULL, "SR-IOV: no device of this host can have VFs");
+	else if (!atoi(groups))
+		FOUND(f, NOTE,
+		      "'keel pool' needs an IOMMU: turn it on in the firmware, and boot with intel_iommu=on or the like",
+		      "SR-IOV: %s devices, and no IOMMU", pfs);
+	else
+		FOUND(f, OK, NULL, "SR-IOV: %s devices can have VFs", pfs);
+}
+
 static void check_space(struct finding *f)
 {
 	struct statvfs s;
@@ -250,7 +269,8 @@ static void check_space(struct finding *f)
 static void (*const checks[])(struct finding *f) = {
 	check_kernel, check_kvm, check_module, check_device,
 	check_keelfs, check_thp, check_qemu, check_qemu_img,
-	check_uffd, check_vfio, check_nodes, check_balancing, check_space,
+	check_uffd, check_vfio, check_nodes, check_balancing, check_sriov,
+	check_space,
 };
 
 int cmd_doctor(int argc, char **argv)

@@ -31,11 +31,14 @@ struct cmd {
 /* main.c */
 int cmd_select(const struct cmd *table, const char *object, int argc,
 	       char **argv);
+
+/* error.c */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int bad(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void error_add(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *error_text(void);
 void error_forget(void);
+int error_status(void);
 
 /* util.c */
 uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
@@ -51,24 +54,25 @@ int nothing_more(int argc, char **argv, const char *verb);
 char *read_text(const char *path, size_t *len);
 uint64_t mem_available(void);		/* bytes; 0 if nobody says */
 char **read_cmdline(uint32_t pid, int *argc);
+char *vm_name(uint32_t pid);
 void strv_free(char **v);
 char *mkpath(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int write_all(int fd, const void *buf, size_t len);
 extern volatile int stop_signal;	/* the signal that asked us to end */
 void catch_signals(void);
 
-/* host.c, doctor.c, vm.c, snapshot.c, place.c, monitor.c */
+/* host.c, doctor.c, vm.c, snapshot.c, place.c, pool.c, monitor.c */
 int keel_connect(struct keel **keel);
 int cmd_host(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_place(int argc, char **argv);
+int cmd_pool(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 
 /* vm.c: @name is an id, a QEMU -name, or a pid; keel_vm_release() it */
 int vm_find(struct keel *keel, const char *name, struct keel_vm *vm);
-char *vm_name(uint32_t pid);
 
 /* host.c: the mount points of keelfs, NULL-terminated */
 char **keelfs_mounts(void);

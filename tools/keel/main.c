@@ -1,69 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* keel: dispatch, and the one place where an error becomes an exit status. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "keel.h"
 #include "out.h"
-
-/* Each thread's own: the drain has one, and hands its sentence over. */
-static _Thread_local char message[1024];
-static _Thread_local int status;
-
-static int store(int code, const char *fmt, va_list ap)
-{
-	if (!message[0]) {
-		vsnprintf(message, sizeof(message), fmt, ap);
-		for (char *p = message; *p; p++)
-			if (*p == '\n' || *p == '\r')
-				*p = ' ';
-		status = code;
-	}
-	return -1;
-}
-
-int fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	store(1, fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
-int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	store(2, fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
-/* More about the error that is stored. */
-void error_add(const char *fmt, ...)
-{
-	size_t len = strlen(message);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(message + len, sizeof(message) - len, fmt, ap);
-	va_end(ap);
-}
-
-const char *error_text(void)
-{
-	return message[0] ? message : NULL;
-}
-
-void error_forget(void)
-{
-	message[0] = 0;
-	status = 0;
-}
 
 static int usage(const struct cmd *table, const char *object)
 {
@@ -128,6 +69,10 @@ static const struct cmd objects[] = {
 	  "keel place start|stop|status|on|off|advise|explain|record|replay|matrix|simulate\n"
 	  "                                 vCPUs, sent to where their memory is near\n",
 	  .object = true },
+	{ "pool", cmd_pool,
+	  "keel pool create|delete|set|add|remove|port|end|show\n"
+	  "                                 SR-IOV devices for the VMs of a virtual switch\n",
+	  .object = true },
 	{ "monitor", cmd_monitor,
 	  "keel monitor                     events, as they come\n" },
 	{ 0 }
@@ -149,7 +94,7 @@ int main(int argc, char **argv)
 		} else {
 			bad("no such option '%s'; -j, --version or --help may stand before the object",
 			    argv[1]);
-			out_error(message, 2);
+			out_error(error_text(), 2);
 			return 2;
 		}
 		argv[1] = argv[0];
@@ -159,10 +104,10 @@ int main(int argc, char **argv)
 	err = argc > 1 ? cmd_select(objects, "keel", argc, argv) :
 			 cmd_host(1, argv);
 	if (err < 0) {
-		if (!message[0])
+		if (!error_text())
 			fail("failed without saying why");
-		out_error(message, status);
-		return status;
+		out_error(error_text(), error_status());
+		return error_status();
 	}
 	out_flush();
 	return err;

@@ -6,6 +6,7 @@
 
 #include "keel.h"
 #include "out.h"
+#include "pool.h"
 
 /* A signal that came just before the wait is seen after so long. */
 #define LOOK_MS	500
@@ -64,6 +65,46 @@ static void print_move(const struct keel_move *m)
 	out_real("expected_ns", ", %.1f ns there", m->expected / 10.0);
 }
 
+static void print_pool_vf(const struct keel_pool_vf *vf)
+{
+	char mac[MAC_TEXT_LEN];
+
+	out_str("event", "%s", "pool-vf");
+	out_str("pool", " %s", vf->pool);
+	out_str("pf", ": VF of %s", vf->pf);
+	out_u64("index", " %llu", vf->index);
+	if (vf->pci[0])
+		out_str("vf", " (%s)", vf->pci);
+	out_str("state", " %s", keel_vf_state_name(vf->state));
+	out_u64("generation", ", generation %llu", vf->generation);
+	if (vf->port[0])
+		out_str("port", ", port %s", vf->port);
+	if (vf->vm)
+		out_u64("vm", ", vm %llu", vf->vm);
+	if (vf->told) {
+		out_str("mac", ", MAC %s", mac_text(vf->mac, mac));
+		out_u64("vlan", vf->vlan ? ", VLAN %llu" : NULL, vf->vlan);
+	}
+	if (vf->why[0])
+		out_str("why", ": %s", vf->why);
+}
+
+static void print_pool_port(const struct keel_pool_port *port, bool gone)
+{
+	out_str("event", "%s", gone ? "pool-port-gone" : "pool-port");
+	out_str("pool", " %s", port->pool);
+	out_str("port", ": %s", port->name);
+	if (gone)
+		return;
+	if (port->vm)
+		out_u64("vm", " of vm %llu", port->vm);
+	out_str("state", " %s", keel_port_state_name(port->state));
+	if (port->vf[0])
+		out_str("vf", " %s", port->vf);
+	if (port->why[0])
+		out_str("why", ": %s", port->why);
+}
+
 static void print_event(const struct keel_event *event)
 {
 	char time[48];
@@ -74,6 +115,12 @@ static void print_event(const struct keel_event *event)
 		print_snapshot(&event->snapshot);
 	else if (event->type == KEEL_EVENT_MOVE)
 		print_move(&event->move);
+	else if (event->type == KEEL_EVENT_POOL_VF)
+		print_pool_vf(&event->pool_vf);
+	else if (event->type == KEEL_EVENT_POOL_PORT ||
+		 event->type == KEEL_EVENT_POOL_PORT_GONE)
+		print_pool_port(&event->pool_port,
+				event->type == KEEL_EVENT_POOL_PORT_GONE);
 	else
 		print_vm(event);
 	out_text("\n");

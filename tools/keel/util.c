@@ -231,6 +231,26 @@ char **read_cmdline(uint32_t pid, int *argc)
 	return v;
 }
 
+/* QEMU's -name, as "X" or "guest=X,...", of a process; to be freed. */
+char *vm_name(uint32_t pid)
+{
+	char **argv = read_cmdline(pid, NULL);
+	char *name = NULL;
+
+	for (char **a = argv; a && *a && a[1]; a++) {
+		const char *v = a[1];
+
+		if (strcmp(*a, "-name") && strcmp(*a, "--name"))
+			continue;
+		if (strstr(v, "guest="))
+			v = strstr(v, "guest=") + strlen("guest=");
+		name = strndup(v, strcspn(v, ","));
+		break;
+	}
+	strv_free(argv);
+	return name;
+}
+
 void strv_free(char **v)
 {
 	for (char **p = v; p && *p; p++)

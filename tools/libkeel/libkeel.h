@@ -237,11 +237,99 @@ struct keel_move {
 	bool left;
 };
 
+#define KEEL_POOL_NAME_LEN	32
+#define KEEL_IFNAME_LEN		16
+#define KEEL_PCI_LEN		16
+#define KEEL_WHY_LEN		128
+#define KEEL_NO_NODE		UINT32_MAX
+
+/* What VFs are told, and who gets one; KEEL_AS_USUAL in a request: as it is. */
+struct keel_pool_options {
+	uint32_t policy;	/* enum keel_pool_policy */
+	uint32_t mac;		/* enum keel_pool_mac */
+	uint32_t reserve;
+	uint32_t vlan;
+	uint32_t trust;
+	uint32_t spoofcheck;
+	uint32_t min_rate;	/* Mbit/s */
+	uint32_t max_rate;
+};
+
+struct keel_pool {
+	char name[KEEL_POOL_NAME_LEN];
+	char on[KEEL_IFNAME_LEN];	/* its switch */
+	struct keel_pool_options options;
+	uint32_t vfs;
+	uint32_t free;
+	uint32_t leased;
+	uint32_t quarantined;
+	uint32_t waiting;
+	uint64_t leases;
+	uint32_t nr_members;
+	struct keel_pool_member {
+		char pci[KEEL_PCI_LEN];
+		uint32_t node;		/* KEEL_NO_NODE */
+		bool made;
+		char why[KEEL_WHY_LEN];
+		uint32_t nr;
+		uint32_t *vf;		/* numbers */
+	} *member;
+};
+
+struct keel_pool_vf {
+	char pool[KEEL_POOL_NAME_LEN];
+	char pf[KEEL_PCI_LEN];
+	uint32_t index;
+	char pci[KEEL_PCI_LEN];		/* empty while absent */
+	enum keel_vf_state state;
+	uint32_t generation;
+	char port[KEEL_IFNAME_LEN];	/* empty: nobody's */
+	uint32_t vm;
+	uint64_t since_ns;
+	bool told;			/* the next two say what it is told */
+	uint8_t mac[6];
+	uint32_t vlan;
+	uint32_t node;			/* KEEL_NO_NODE */
+	char why[KEEL_WHY_LEN];
+	uint64_t configure_ns;
+	uint64_t bind_ns;
+	uint64_t scrub_ns;
+};
+
+struct keel_pool_port {
+	char pool[KEEL_POOL_NAME_LEN];
+	char name[KEEL_IFNAME_LEN];
+	uint32_t ifindex;
+	uint8_t mac[6];			/* of the guest's device; 0: not told */
+	enum keel_port_state state;
+	uint32_t vm;			/* 0: no VM has it open */
+	uint32_t pid;
+	uint32_t priority;
+	uint64_t since_ns;
+	uint32_t node;			/* KEEL_NO_NODE */
+	char vf[KEEL_PCI_LEN];
+	uint32_t generation;
+	char why[KEEL_WHY_LEN];
+};
+
+/* All that is to be known of pools. */
+struct keel_pools {
+	struct keel_pool *pool;
+	struct keel_pool_vf *vf;
+	struct keel_pool_port *port;
+	int nr_pools;
+	int nr_vfs;
+	int nr_ports;
+};
+
 enum keel_event_type {
 	KEEL_EVENT_VM_NEW,
 	KEEL_EVENT_VM_DEL,
 	KEEL_EVENT_SNAPSHOT,
 	KEEL_EVENT_MOVE,
+	KEEL_EVENT_POOL_VF,
+	KEEL_EVENT_POOL_PORT,
+	KEEL_EVENT_POOL_PORT_GONE,
 };
 
 struct keel_event {
@@ -249,6 +337,8 @@ struct keel_event {
 	struct keel_vm vm;		/* the two VM events */
 	struct keel_snapshot snapshot;	/* KEEL_EVENT_SNAPSHOT */
 	struct keel_move move;		/* KEEL_EVENT_MOVE */
+	struct keel_pool_vf pool_vf;	/* KEEL_EVENT_POOL_VF */
+	struct keel_pool_port pool_port;	/* the two port events */
 };
 
 struct keel;
@@ -287,7 +377,28 @@ int keel_place_explain(struct keel *keel, uint32_t id, uint32_t vcpu,
 int keel_decision_get(struct keel *keel, struct keel_decision *d);
 void keel_decision_release(struct keel_decision *d);
 
+/* pool.c */
+int keel_pool_list(struct keel *keel, struct keel_pool **pools);
+void keel_pool_list_free(struct keel_pool *pools, int nr);
+int keel_pool_vf_list(struct keel *keel, struct keel_pool_vf **vfs);
+int keel_pool_port_list(struct keel *keel, struct keel_pool_port **ports);
+int keel_pools_get(struct keel *keel, struct keel_pools *p);
+void keel_pools_put(struct keel_pools *p);
+int keel_pool_create(struct keel *keel, const char *name, const char *on,
+		     const struct keel_pool_options *o);
+int keel_pool_delete(struct keel *keel, const char *name, bool force);
+int keel_pool_set(struct keel *keel, const char *name,
+		  const struct keel_pool_options *o);
+int keel_pool_add(struct keel *keel, const char *name, const char *pf,
+		  const uint32_t *vfs, uint32_t nr);
+int keel_pool_remove(struct keel *keel, const char *name, const char *pf,
+		     bool force);
+int keel_pool_port_set(struct keel *keel, const char *name, const char *port,
+		       const uint32_t *priority, const uint8_t *mac);
+int keel_lease_end(struct keel *keel, const char *pci, uint32_t generation);
+
 int keel_events_subscribe(struct keel *keel);
+int keel_fd(const struct keel *keel);
 int keel_events_next(struct keel *keel, struct keel_event *event, int ms);
 
 /* names.c */
@@ -300,6 +411,10 @@ const char *keel_place_mode_name(enum keel_place_mode mode);
 const char *keel_place_temper_name(enum keel_place_temper temper);
 const char *keel_place_grain_name(enum keel_place_grain grain);
 const char *keel_place_source_name(enum keel_place_source source);
+const char *keel_pool_policy_name(enum keel_pool_policy policy);
+const char *keel_pool_mac_name(enum keel_pool_mac mac);
+const char *keel_vf_state_name(enum keel_vf_state state);
+const char *keel_port_state_name(enum keel_port_state state);
 const char *keel_snap_reason_text(enum keel_snap_reason reason);
 
 /* snap.c: one snapshot on /dev/keel; @fd is the open descriptor */

@@ -144,3 +144,56 @@ const char *keel_snap_reason_text(enum keel_snap_reason reason)
 
 	return name(texts, NR(texts), reason);
 }
+
+/** keel_pool_policy_name() - which of the free VFs a VM gets */
+const char *keel_pool_policy_name(enum keel_pool_policy policy)
+{
+	static const char *const names[] = {
+		[KEEL_POOL_POLICY_NEAR] = "near",
+		[KEEL_POOL_POLICY_SPREAD] = "spread",
+		[KEEL_POOL_POLICY_PACK] = "pack",
+	};
+
+	return name(names, NR(names), policy);
+}
+
+/** keel_pool_mac_name() - which MAC a VF gets */
+const char *keel_pool_mac_name(enum keel_pool_mac mac)
+{
+	static const char *const names[] = {
+		[KEEL_POOL_MAC_RANDOM] = "random",
+		[KEEL_POOL_MAC_GUEST] = "guest",
+	};
+
+	return name(names, NR(names), mac);
+}
+
+/** keel_vf_state_name() - what a VF of a pool is at */
+const char *keel_vf_state_name(enum keel_vf_state state)
+{
+	static const char *const names[] = {
+		[KEEL_VF_STATE_ABSENT] = "absent",
+		[KEEL_VF_STATE_FOREIGN] = "foreign",
+		[KEEL_VF_STATE_SCRUBBING] = "scrubbing",
+		[KEEL_VF_STATE_FREE] = "free",
+		[KEEL_VF_STATE_LEASING] = "leasing",
+		[KEEL_VF_STATE_LEASED] = "leased",
+		[KEEL_VF_STATE_RELEASING] = "releasing",
+		[KEEL_VF_STATE_QUARANTINED] = "quarantined",
+	};
+
+	return name(names, NR(names), state);
+}
+
+/** keel_port_state_name() - what a VM's port is at */
+const char *keel_port_state_name(enum keel_port_state state)
+{
+	static const char *const names[] = {
+		[KEEL_PORT_STATE_UNOWNED] = "unowned",
+		[KEEL_PORT_STATE_WAITING] = "waiting",
+		[KEEL_PORT_STATE_LEASED] = "leased",
+		[KEEL_PORT_STATE_DECLINED] = "declined",
+	};
+
+	return name(names, NR(names), state);
+}

@@ -19,21 +19,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "nl.h"
 #include "parse.h"
-
-struct keel {
-	struct nl_sock *sock;
-	int family;
-	char error[256];
-};
-
-struct reply {
-	struct keel *keel;
-	int (*parse)(struct nlattr **attrs, void *arg);
-	void *arg;
-	int err;
-	bool done;
-};
 
 static int fail(struct keel *keel, int err, const char *text)
 {
@@ -118,17 +105,8 @@ static int on_valid(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-/* An attribute of a request; @type 0 ends a list of them. */
-struct attr {
-	uint16_t type;
-	uint16_t len;
-	const void *data;
-};
-
-#define ATTR_U32(t, p)	{ .type = (t), .len = sizeof(uint32_t), .data = (p) }
-
-static int request(struct keel *keel, uint8_t cmd, int flags,
-		   const struct attr *attr, struct reply *r)
+int nl_request(struct keel *keel, uint8_t cmd, int flags, const struct attr *attr,
+	       struct reply *r)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
@@ -220,7 +198,7 @@ int keel_host_get(struct keel *keel, struct keel_host *host)
 	struct reply r = { .parse = keel_parse_host, .arg = host };
 
 	memset(host, 0, sizeof(*host));
-	return request(keel, KEEL_CMD_HOST_GET, NLM_F_ACK, NULL, &r);
+	return nl_request(keel, KEEL_CMD_HOST_GET, NLM_F_ACK, NULL, &r);
 }
 
 /** keel_vm_get() - one VM by id; to be given to keel_vm_release() */
@@ -231,7 +209,7 @@ int keel_vm_get(struct keel *keel, uint32_t id, struct keel_vm *vm)
 	int err;
 
 	memset(vm, 0, sizeof(*vm));
-	err = request(keel, KEEL_CMD_VM_GET, NLM_F_ACK, attr, &r);
+	err = nl_request(keel, KEEL_CMD_VM_GET, NLM_F_ACK, attr, &r);
 	if (err)
 		keel_vm_release(vm);
 	return err;
@@ -252,11 +230,6 @@ void keel_vm_list_free(struct keel_vm *vms, int nr)
 		keel_vm_release(&vms[i]);
 	free(vms);
 }
-
-struct list {
-	void *items;
-	int nr;
-};
 
 static int vm_append(struct nlattr **attrs, void *arg)
 {
@@ -281,7 +254,7 @@ int keel_vm_list(struct keel *keel, struct keel_vm **vms)
 {
 	struct list l = { 0 };
 	struct reply r = { .parse = vm_append, .arg = &l };
-	int err = request(keel, KEEL_CMD_VM_GET, NLM_F_DUMP, NULL, &r);
+	int err = nl_request(keel, KEEL_CMD_VM_GET, NLM_F_DUMP, NULL, &r);
 
 	*vms = l.items;
 	if (!err)
@@ -299,7 +272,7 @@ int keel_snapshot_get(struct keel *keel, uint32_t id,
 	struct reply r = { .parse = keel_parse_snapshot, .arg = snapshot };
 
 	memset(snapshot, 0, sizeof(*snapshot));
-	return request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_ACK, attr, &r);
+	return nl_request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_ACK, attr, &r);
 }
 
 static int snapshot_append(struct nlattr **attrs, void *arg)
@@ -325,7 +298,7 @@ int keel_snapshot_list(struct keel *keel, struct keel_snapshot **snapshots)
 {
 	struct list l = { 0 };
 	struct reply r = { .parse = snapshot_append, .arg = &l };
-	int err = request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_DUMP, NULL, &r);
+	int err = nl_request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_DUMP, NULL, &r);
 
 	*snapshots = l.items;
 	if (!err)
@@ -341,7 +314,7 @@ int keel_snapshot_abort(struct keel *keel, uint32_t id)
 	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
 	struct reply r = { 0 };
 
-	return request(keel, KEEL_CMD_SNAPSHOT_ABORT, NLM_F_ACK, attr, &r);
+	return nl_request(keel, KEEL_CMD_SNAPSHOT_ABORT, NLM_F_ACK, attr, &r);
 }
 
 /** keel_matrix_get() - the latency matrix, and what it was chosen from */
@@ -350,7 +323,7 @@ int keel_matrix_get(struct keel *keel, struct keel_matrix *matrix)
 	struct reply r = { .parse = keel_parse_matrix, .arg = matrix };
 
 	memset(matrix, 0, sizeof(*matrix));
-	return request(keel, KEEL_CMD_MATRIX_GET, NLM_F_ACK, NULL, &r);
+	return nl_request(keel, KEEL_CMD_MATRIX_GET, NLM_F_ACK, NULL, &r);
 }
 
 /**
@@ -371,7 +344,7 @@ int keel_matrix_measure(struct keel *keel, uint32_t budget_us, bool loaded)
 		*a++ = (struct attr)ATTR_U32(KEEL_A_BUDGET_US, &budget_us);
 	if (loaded)
 		*a++ = (struct attr){ .type = KEEL_A_LOADED };
-	return request(keel, KEEL_CMD_MATRIX_MEASURE, NLM_F_ACK, attr, &r);
+	return nl_request(keel, KEEL_CMD_MATRIX_MEASURE, NLM_F_ACK, attr, &r);
 }
 
 /**
@@ -391,7 +364,7 @@ int keel_matrix_load(struct keel *keel, uint32_t nr, const uint32_t *node,
 	};
 	struct reply r = { 0 };
 
-	return request(keel, KEEL_CMD_MATRIX_LOAD, NLM_F_ACK, nr ? attr : NULL,
+	return nl_request(keel, KEEL_CMD_MATRIX_LOAD, NLM_F_ACK, nr ? attr : NULL,
 		       &r);
 }
 
@@ -402,7 +375,7 @@ int keel_place_get(struct keel *keel, struct keel_place *place)
 	int err;
 
 	memset(place, 0, sizeof(*place));
-	err = request(keel, KEEL_CMD_PLACE_GET, NLM_F_ACK, NULL, &r);
+	err = nl_request(keel, KEEL_CMD_PLACE_GET, NLM_F_ACK, NULL, &r);
 	if (err)
 		keel_place_release(place);
 	return err;
@@ -431,7 +404,7 @@ int keel_place_start(struct keel *keel, const struct keel_place_options *o)
 		*a++ = (struct attr)ATTR_U32(KEEL_A_SAMPLES, &o->samples);
 	if (o->memory_mib != KEEL_AS_USUAL)
 		*a++ = (struct attr)ATTR_U32(KEEL_A_MEMORY_MIB, &o->memory_mib);
-	return request(keel, KEEL_CMD_PLACE_START, NLM_F_ACK, attr, &r);
+	return nl_request(keel, KEEL_CMD_PLACE_START, NLM_F_ACK, attr, &r);
 }
 
 /** keel_place_stop() - place no more; -EALREADY if nothing was placed */
@@ -439,7 +412,7 @@ int keel_place_stop(struct keel *keel)
 {
 	struct reply r = { 0 };
 
-	return request(keel, KEEL_CMD_PLACE_STOP, NLM_F_ACK, NULL, &r);
+	return nl_request(keel, KEEL_CMD_PLACE_STOP, NLM_F_ACK, NULL, &r);
 }
 
 /** keel_place_mode() - is a VM to be placed? */
@@ -451,7 +424,7 @@ int keel_place_mode(struct keel *keel, uint32_t vm, enum keel_place_mode mode)
 	};
 	struct reply r = { 0 };
 
-	return request(keel, KEEL_CMD_PLACE_MODE, NLM_F_ACK, attr, &r);
+	return nl_request(keel, KEEL_CMD_PLACE_MODE, NLM_F_ACK, attr, &r);
 }
 
 /* A thread at a time; those of a VM come one after the other. */
@@ -486,7 +459,7 @@ int keel_place_vm_list(struct keel *keel, struct keel_place_vm **vms)
 {
 	struct list l = { 0 };
 	struct reply r = { .parse = place_vm_append, .arg = &l };
-	int err = request(keel, KEEL_CMD_PLACE_VM_GET, NLM_F_DUMP, NULL, &r);
+	int err = nl_request(keel, KEEL_CMD_PLACE_VM_GET, NLM_F_DUMP, NULL, &r);
 
 	*vms = l.items;
 	if (!err)
@@ -515,7 +488,7 @@ int keel_place_explain(struct keel *keel, uint32_t id, uint32_t vcpu,
 	int err;
 
 	memset(vm, 0, sizeof(*vm));
-	err = request(keel, KEEL_CMD_PLACE_EXPLAIN, NLM_F_ACK, attr, &r);
+	err = nl_request(keel, KEEL_CMD_PLACE_EXPLAIN, NLM_F_ACK, attr, &r);
 	if (err)
 		keel_place_vm_release(vm);
 	return err;
@@ -542,7 +515,7 @@ int keel_decision_get(struct keel *keel, struct keel_decision *d)
 	int err;
 
 	memset(d, 0, sizeof(*d));
-	err = request(keel, KEEL_CMD_PLACE_DECISION_GET, NLM_F_DUMP, NULL, &r);
+	err = nl_request(keel, KEEL_CMD_PLACE_DECISION_GET, NLM_F_DUMP, NULL, &r);
 	if (!err && d->nr != d->nr_tasks)
 		err = -EAGAIN;
 	if (err)
@@ -579,6 +552,12 @@ int keel_events_subscribe(struct keel *keel)
 	return 0;
 }
 
+/** keel_fd() - what can be read when a subscribed connection has events */
+int keel_fd(const struct keel *keel)
+{
+	return nl_socket_get_fd(keel->sock);
+}
+
 struct event_slot {
 	struct keel_event *event;
 	int err;
@@ -609,6 +588,16 @@ static int on_event(struct nl_msg *msg, void *arg)
 	case KEEL_CMD_PLACE_MOVE_NTF:
 		event->type = KEEL_EVENT_MOVE;
 		slot->err = keel_parse_move(attrs, &event->move);
+		break;
+	case KEEL_CMD_POOL_VF_NTF:
+		event->type = KEEL_EVENT_POOL_VF;
+		slot->err = keel_parse_pool_vf(attrs, &event->pool_vf);
+		break;
+	case KEEL_CMD_POOL_PORT_NTF:
+	case KEEL_CMD_POOL_PORT_GONE_NTF:
+		event->type = genl->cmd == KEEL_CMD_POOL_PORT_NTF ?
+			      KEEL_EVENT_POOL_PORT : KEEL_EVENT_POOL_PORT_GONE;
+		slot->err = keel_parse_pool_port(attrs, &event->pool_port);
 		break;
 	default:
 		break;
@@ -644,18 +633,17 @@ int keel_events_next(struct keel *keel, struct keel_event *event, int ms)
 	memset(event, 0, sizeof(*event));
 	if (!cb)
 		return fail(keel, -ENOMEM, NULL);
-	/* The library goes on receiving after a signal. */
-	err = poll(&p, 1, ms);
-	if (err <= 0) {
-		nl_cb_put(cb);
-		return fail(keel, err ? -errno : -EAGAIN, NULL);
-	}
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, &slot);
 	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, any_sequence, NULL);
-	while (slot.err == -EAGAIN) {
+	/* Some may be of a kind that is not known here. */
+	while (err >= 0 && slot.err == -EAGAIN) {
+		/* The library goes on receiving after a signal. */
+		err = poll(&p, 1, ms);
+		if (err <= 0) {
+			nl_cb_put(cb);
+			return fail(keel, err ? -errno : -EAGAIN, NULL);
+		}
 		err = nl_recvmsgs(keel->sock, cb);
-		if (err < 0)
-			break;
 	}
 	nl_cb_put(cb);
 	if (err == -NLE_INTR)

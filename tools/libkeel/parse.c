@@ -11,18 +11,9 @@
 
 #include "parse.h"
 
-struct field {
-	uint16_t type;		/* NLA_U32, NLA_U64 or NLA_STRING */
-	uint16_t len;		/* of a string's buffer */
-	uint32_t off;
-};
-
-#define U32(s, f) { .type = NLA_U32, .off = offsetof(struct s, f) }
-#define U64(s, f) { .type = NLA_U64, .off = offsetof(struct s, f) }
-
 /* Scalars by attribute number; what is not listed is left to the caller. */
-static int take(struct nlattr *nest, struct nlattr **tb, int max,
-		const struct field *fields, void *to)
+int parse_take(struct nlattr *nest, struct nlattr **tb, int max,
+	       const struct field *fields, void *to)
 {
 	if (nla_parse_nested(tb, max, nest, NULL) < 0)
 		return -EBADMSG;
@@ -61,7 +52,7 @@ int keel_parse_host(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_HOST])
 		return -EBADMSG;
-	return take(attrs[KEEL_A_HOST], tb, KEEL_A_HOST_MAX, fields, arg);
+	return parse_take(attrs[KEEL_A_HOST], tb, KEEL_A_HOST_MAX, fields, arg);
 }
 
 static int parse_vcpu(struct nlattr *nest, struct keel_vm *vm)
@@ -80,7 +71,7 @@ static int parse_vcpu(struct nlattr *nest, struct keel_vm *vm)
 	vm->vcpu = v;
 	v += vm->nr_vcpu++;
 	*v = (struct keel_vcpu){ .cpu = -1 };
-	return take(nest, tb, KEEL_A_VCPU_MAX, fields, v);
+	return parse_take(nest, tb, KEEL_A_VCPU_MAX, fields, v);
 }
 
 /* The inverse of the kernel's new_encode_dev(). */
@@ -111,7 +102,7 @@ static int parse_region(struct nlattr *nest, struct keel_vm *vm)
 	vm->region = r;
 	r += vm->nr_region++;
 	memset(r, 0, sizeof(*r));
-	err = take(nest, tb, KEEL_A_REGION_MAX, fields, r);
+	err = parse_take(nest, tb, KEEL_A_REGION_MAX, fields, r);
 	if (err)
 		return err;
 	r->readonly = tb[KEEL_A_REGION_READONLY];
@@ -138,7 +129,7 @@ int keel_parse_vm(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_VM])
 		return -EBADMSG;
-	err = take(attrs[KEEL_A_VM], tb, KEEL_A_VM_MAX, fields, vm);
+	err = parse_take(attrs[KEEL_A_VM], tb, KEEL_A_VM_MAX, fields, vm);
 	nla_for_each_nested(nla, attrs[KEEL_A_VM], rem) {
 		if (err)
 			break;
@@ -175,12 +166,12 @@ int keel_parse_snapshot(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_SNAPSHOT])
 		return -EBADMSG;
-	return take(attrs[KEEL_A_SNAPSHOT], tb, KEEL_A_SNAPSHOT_MAX, fields,
+	return parse_take(attrs[KEEL_A_SNAPSHOT], tb, KEEL_A_SNAPSHOT_MAX, fields,
 		    arg);
 }
 
 /* @len bytes of @nla, exactly. */
-static int take_bytes(struct nlattr *nla, void *to, size_t len)
+int parse_bytes(struct nlattr *nla, void *to, size_t len)
 {
 	if (!nla || nla_len(nla) != (int)len)
 		return -EBADMSG;
@@ -215,8 +206,8 @@ static int parse_table(struct nlattr *nest, struct keel_matrix *m)
 	t = &m->table[source];
 	t->known = true;
 	t->loaded = tb[KEEL_A_TABLE_LOADED];
-	return take(nest, tb, KEEL_A_TABLE_MAX, fields, t) ?:
-	       take_bytes(tb[KEEL_A_TABLE_LATENCY], t->latency, latency_bytes(m));
+	return parse_take(nest, tb, KEEL_A_TABLE_MAX, fields, t) ?:
+	       parse_bytes(tb[KEEL_A_TABLE_LATENCY], t->latency, latency_bytes(m));
 }
 
 static int parse_outlier(struct nlattr *nest, struct keel_matrix *m)
@@ -231,7 +222,7 @@ static int parse_outlier(struct nlattr *nest, struct keel_matrix *m)
 
 	if (m->nr_outliers == KEEL_OUTLIERS_MAX)
 		return -EBADMSG;
-	return take(nest, tb, KEEL_A_OUTLIER_MAX, fields,
+	return parse_take(nest, tb, KEEL_A_OUTLIER_MAX, fields,
 		    &m->outlier[m->nr_outliers++]);
 }
 
@@ -246,16 +237,16 @@ int keel_parse_matrix(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_MATRIX])
 		return -EBADMSG;
-	err = take(attrs[KEEL_A_MATRIX], tb, KEEL_A_MATRIX_MAX, fields, m);
+	err = parse_take(attrs[KEEL_A_MATRIX], tb, KEEL_A_MATRIX_MAX, fields, m);
 	if (err || !tb[KEEL_A_MATRIX_NODES])
 		return -EBADMSG;
 	m->nr = nla_len(tb[KEEL_A_MATRIX_NODES]) / sizeof(uint32_t);
 	if (!m->nr || m->nr > KEEL_NODES_MAX || m->source >= KEEL_SOURCES)
 		return -EBADMSG;
-	err = take_bytes(tb[KEEL_A_MATRIX_NODES], m->node,
-			 m->nr * sizeof(m->node[0])) ?:
-	      take_bytes(tb[KEEL_A_MATRIX_LATENCY], m->latency,
-			 latency_bytes(m));
+	err = parse_bytes(tb[KEEL_A_MATRIX_NODES], m->node,
+			  m->nr * sizeof(m->node[0])) ?:
+	      parse_bytes(tb[KEEL_A_MATRIX_LATENCY], m->latency,
+			  latency_bytes(m));
 	nla_for_each_nested(nla, attrs[KEEL_A_MATRIX], rem) {
 		if (err)
 			break;
@@ -268,7 +259,7 @@ int keel_parse_matrix(struct nlattr **attrs, void *arg)
 }
 
 /* One more element of an array; zero. */
-static void *grow(void *array, uint32_t *nr, size_t size)
+void *parse_grow(void *array, uint32_t *nr, size_t size)
 {
 	char **v = array, *p = realloc(*v, (*nr + 1) * size);
 
@@ -292,9 +283,9 @@ static int parse_site(struct nlattr *nest, struct keel_place *place)
 		[KEEL_A_SITE_FOREIGN] = U32(keel_site, foreign),
 	};
 	struct nlattr *tb[KEEL_A_SITE_MAX + 1];
-	struct keel_site *s = grow(&place->site, &place->nr_sites, sizeof(*s));
+	struct keel_site *s = parse_grow(&place->site, &place->nr_sites, sizeof(*s));
 
-	return s ? take(nest, tb, KEEL_A_SITE_MAX, fields, s) : -ENOMEM;
+	return s ? parse_take(nest, tb, KEEL_A_SITE_MAX, fields, s) : -ENOMEM;
 }
 
 int keel_parse_place(struct nlattr **attrs, void *arg)
@@ -322,7 +313,7 @@ int keel_parse_place(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_PLACE])
 		return -EBADMSG;
-	err = take(attrs[KEEL_A_PLACE], tb, KEEL_A_PLACE_MAX, fields, place);
+	err = parse_take(attrs[KEEL_A_PLACE], tb, KEEL_A_PLACE_MAX, fields, place);
 	if (err)
 		return err;
 	place->running = tb[KEEL_A_PLACE_RUNNING];
@@ -331,8 +322,8 @@ int keel_parse_place(struct nlattr **attrs, void *arg)
 				  sizeof(uint32_t);
 		if (place->nr_nodes > KEEL_NODES_MAX)
 			return -EBADMSG;
-		err = take_bytes(tb[KEEL_A_PLACE_NODES], place->node,
-				 place->nr_nodes * sizeof(place->node[0]));
+		err = parse_bytes(tb[KEEL_A_PLACE_NODES], place->node,
+				  place->nr_nodes * sizeof(place->node[0]));
 	}
 	nla_for_each_nested(nla, attrs[KEEL_A_PLACE], rem)
 		if (!err && nla_type(nla) == KEEL_A_PLACE_SITE)
@@ -352,7 +343,7 @@ static int parse_memory(struct nlattr *nest, struct keel_memory *memory)
 	};
 	struct nlattr *tb[KEEL_A_MEMORY_MAX + 1];
 
-	return nest ? take(nest, tb, KEEL_A_MEMORY_MAX, fields, memory) : 0;
+	return nest ? parse_take(nest, tb, KEEL_A_MEMORY_MAX, fields, memory) : 0;
 }
 
 static int parse_thread(struct nlattr *nest, struct keel_place_vm *vm)
@@ -371,14 +362,14 @@ static int parse_thread(struct nlattr *nest, struct keel_place_vm *vm)
 		[KEEL_A_THREAD_MOVES] = U32(keel_thread, moves),
 	};
 	struct nlattr *tb[KEEL_A_THREAD_MAX + 1], *touched;
-	struct keel_thread *t = grow(&vm->thread, &vm->nr_threads, sizeof(*t));
+	struct keel_thread *t = parse_grow(&vm->thread, &vm->nr_threads, sizeof(*t));
 	int err;
 
 	if (!t)
 		return -ENOMEM;
 	t->site = KEEL_NO_SITE;
 	t->plan = KEEL_NO_SITE;
-	err = take(nest, tb, KEEL_A_THREAD_MAX, fields, t);
+	err = parse_take(nest, tb, KEEL_A_THREAD_MAX, fields, t);
 	touched = err ? NULL : tb[KEEL_A_THREAD_TOUCHED];
 	if (touched && nla_len(touched) <= (int)sizeof(t->touched))
 		memcpy(t->touched, nla_data(touched), nla_len(touched));
@@ -397,12 +388,12 @@ static int parse_reason(struct nlattr *nest, struct keel_place_vm *vm)
 		[KEEL_A_REASON_MOVE] = U64(keel_reason, move),
 	};
 	struct nlattr *tb[KEEL_A_REASON_MAX + 1];
-	struct keel_reason *r = grow(&vm->reason, &vm->nr_reasons, sizeof(*r));
+	struct keel_reason *r = parse_grow(&vm->reason, &vm->nr_reasons, sizeof(*r));
 	int err;
 
 	if (!r)
 		return -ENOMEM;
-	err = take(nest, tb, KEEL_A_REASON_MAX, fields, r);
+	err = parse_take(nest, tb, KEEL_A_REASON_MAX, fields, r);
 	r->allowed = !err && tb[KEEL_A_REASON_ALLOWED];
 	return err;
 }
@@ -421,7 +412,7 @@ int keel_parse_place_vm(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_PLACE_VM])
 		return -EBADMSG;
-	err = take(attrs[KEEL_A_PLACE_VM], tb, KEEL_A_PLACE_VM_MAX, fields, vm);
+	err = parse_take(attrs[KEEL_A_PLACE_VM], tb, KEEL_A_PLACE_VM_MAX, fields, vm);
 	err = err ?: parse_memory(tb[KEEL_A_PLACE_VM_MEMORY], &vm->memory);
 	nla_for_each_nested(nla, attrs[KEEL_A_PLACE_VM], rem) {
 		if (err)
@@ -453,7 +444,7 @@ int keel_parse_move(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_MOVE])
 		return -EBADMSG;
-	err = take(attrs[KEEL_A_MOVE], tb, KEEL_A_MOVE_MAX, fields, move);
+	err = parse_take(attrs[KEEL_A_MOVE], tb, KEEL_A_MOVE_MAX, fields, move);
 	move->left = !err && tb[KEEL_A_MOVE_LEFT];
 	return err;
 }
@@ -472,7 +463,7 @@ static int parse_task(struct nlattr *nla, struct keel_decision *d)
 	d->touched = touched;
 	memcpy(&touched[d->nr * 2 * d->nr_nodes],
 	       (char *)nla_data(nla) + sizeof(*task), row);
-	task = grow(&d->task, &d->nr, sizeof(*task));
+	task = parse_grow(&d->task, &d->nr, sizeof(*task));
 	if (!task)
 		return -ENOMEM;
 	memcpy(task, nla_data(nla), sizeof(*task));
@@ -503,20 +494,20 @@ int keel_parse_decision(struct nlattr **attrs, void *arg)
 
 	if (!attrs[KEEL_A_DECISION])
 		return -EBADMSG;
-	err = take(attrs[KEEL_A_DECISION], tb, KEEL_A_DECISION_MAX, fields, d);
+	err = parse_take(attrs[KEEL_A_DECISION], tb, KEEL_A_DECISION_MAX, fields, d);
 	if (err || tb[KEEL_A_DECISION_TASK])
 		return err ?: parse_task(tb[KEEL_A_DECISION_TASK], d);
 	if (d->nr_nodes > KEEL_NODES_MAX)
 		return -EBADMSG;
-	err = take_bytes(tb[KEEL_A_DECISION_LATENCY], d->latency,
-			 d->nr_nodes * d->nr_nodes * sizeof(d->latency[0]));
-	err = err ?: take_bytes(tb[KEEL_A_DECISION_ROOM], d->room,
+	err = parse_bytes(tb[KEEL_A_DECISION_LATENCY], d->latency,
+			  d->nr_nodes * d->nr_nodes * sizeof(d->latency[0]));
+	err = err ?: parse_bytes(tb[KEEL_A_DECISION_ROOM], d->room,
 				d->nr_nodes * sizeof(d->room[0]));
 	nla_for_each_nested(nla, attrs[KEEL_A_DECISION], rem) {
 		if (err || nla_type(nla) != KEEL_A_DECISION_SITE)
 			continue;
-		site = grow(&d->site, &d->nr_sites, sizeof(*site));
-		err = site ? take_bytes(nla, site, sizeof(*site)) : -ENOMEM;
+		site = parse_grow(&d->site, &d->nr_sites, sizeof(*site));
+		err = site ? parse_bytes(nla, site, sizeof(*site)) : -ENOMEM;
 	}
 	return err;
 }

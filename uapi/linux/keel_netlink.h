@@ -123,6 +123,68 @@ enum keel_place_grain {
 	KEEL_PLACE_GRAIN_CPU,
 };
 
+/**
+ * enum keel_pool_policy - Which of the free VFs a VM gets. near: of the PF
+ *   nearest to its vCPUs, and of several of these the one least in use.
+ *   spread: of the PF least in use. pack: of the PF most in use that has one
+ *   left.
+ */
+enum keel_pool_policy {
+	KEEL_POOL_POLICY_NEAR,
+	KEEL_POOL_POLICY_SPREAD,
+	KEEL_POOL_POLICY_PACK,
+};
+
+/**
+ * enum keel_pool_mac - The MAC of a VF that is leased. random: one of its own.
+ *   guest: that of the guest's network device which has the port; a port waits
+ *   until it is told.
+ */
+enum keel_pool_mac {
+	KEEL_POOL_MAC_RANDOM,
+	KEEL_POOL_MAC_GUEST,
+};
+
+/**
+ * enum keel_vf_state - What a VF of a pool is at.
+ * @KEEL_VF_STATE_ABSENT: the PF has no such VF now
+ * @KEEL_VF_STATE_FOREIGN: somebody outside the pool uses it; it is taken when
+ *   that ends
+ * @KEEL_VF_STATE_SCRUBBING: it is reset and what it was told is cleared
+ * @KEEL_VF_STATE_FREE: found clean, and no driver has it
+ * @KEEL_VF_STATE_LEASING: it is configured for a VM
+ * @KEEL_VF_STATE_LEASED: vfio-pci has it, for the VM
+ * @KEEL_VF_STATE_RELEASING: the lease has ended, and is over when no process
+ *   has it open
+ * @KEEL_VF_STATE_QUARANTINED: it did not do what it was told, and is given to
+ *   nobody
+ */
+enum keel_vf_state {
+	KEEL_VF_STATE_ABSENT,
+	KEEL_VF_STATE_FOREIGN,
+	KEEL_VF_STATE_SCRUBBING,
+	KEEL_VF_STATE_FREE,
+	KEEL_VF_STATE_LEASING,
+	KEEL_VF_STATE_LEASED,
+	KEEL_VF_STATE_RELEASING,
+	KEEL_VF_STATE_QUARANTINED,
+};
+
+/**
+ * enum keel_port_state - What a VM's port of a pool's switch is at.
+ * @KEEL_PORT_STATE_UNOWNED: no VM has it open, or not yet
+ * @KEEL_PORT_STATE_WAITING: for a VF to be free; traffic takes the software
+ *   path
+ * @KEEL_PORT_STATE_LEASED: it has a VF
+ * @KEEL_PORT_STATE_DECLINED: it is to have none
+ */
+enum keel_port_state {
+	KEEL_PORT_STATE_UNOWNED,
+	KEEL_PORT_STATE_WAITING,
+	KEEL_PORT_STATE_LEASED,
+	KEEL_PORT_STATE_DECLINED,
+};
+
 enum {
 	KEEL_A_HOST_VERSION = 1,
 	KEEL_A_HOST_VMS,
@@ -359,6 +421,82 @@ enum {
 	KEEL_A_MOVE_MAX = (__KEEL_A_MOVE_MAX - 1)
 };
 
+enum {
+	KEEL_A_POOL_NAME = 1,
+	KEEL_A_POOL_SWITCH,
+	KEEL_A_POOL_POLICY,
+	KEEL_A_POOL_RESERVE,
+	KEEL_A_POOL_MAC_POLICY,
+	KEEL_A_POOL_VLAN,
+	KEEL_A_POOL_TRUST,
+	KEEL_A_POOL_SPOOFCHECK,
+	KEEL_A_POOL_MIN_RATE,
+	KEEL_A_POOL_MAX_RATE,
+	KEEL_A_POOL_VFS,
+	KEEL_A_POOL_FREE,
+	KEEL_A_POOL_LEASED,
+	KEEL_A_POOL_QUARANTINED,
+	KEEL_A_POOL_WAITING,
+	KEEL_A_POOL_LEASES,
+	KEEL_A_POOL_MEMBER,
+
+	__KEEL_A_POOL_MAX,
+	KEEL_A_POOL_MAX = (__KEEL_A_POOL_MAX - 1)
+};
+
+enum {
+	KEEL_A_POOL_MEMBER_PCI = 1,
+	KEEL_A_POOL_MEMBER_NETDEV,
+	KEEL_A_POOL_MEMBER_VFS,
+	KEEL_A_POOL_MEMBER_NODE,
+	KEEL_A_POOL_MEMBER_MADE,
+	KEEL_A_POOL_MEMBER_WHY,
+
+	__KEEL_A_POOL_MEMBER_MAX,
+	KEEL_A_POOL_MEMBER_MAX = (__KEEL_A_POOL_MEMBER_MAX - 1)
+};
+
+enum {
+	KEEL_A_POOL_VF_POOL = 1,
+	KEEL_A_POOL_VF_PF,
+	KEEL_A_POOL_VF_INDEX,
+	KEEL_A_POOL_VF_PCI,
+	KEEL_A_POOL_VF_STATE,
+	KEEL_A_POOL_VF_GENERATION,
+	KEEL_A_POOL_VF_PORT,
+	KEEL_A_POOL_VF_VM,
+	KEEL_A_POOL_VF_SINCE_NS,
+	KEEL_A_POOL_VF_MAC,
+	KEEL_A_POOL_VF_VLAN,
+	KEEL_A_POOL_VF_NODE,
+	KEEL_A_POOL_VF_WHY,
+	KEEL_A_POOL_VF_CONFIGURE_NS,
+	KEEL_A_POOL_VF_BIND_NS,
+	KEEL_A_POOL_VF_SCRUB_NS,
+
+	__KEEL_A_POOL_VF_MAX,
+	KEEL_A_POOL_VF_MAX = (__KEEL_A_POOL_VF_MAX - 1)
+};
+
+enum {
+	KEEL_A_POOL_PORT_POOL = 1,
+	KEEL_A_POOL_PORT_NAME,
+	KEEL_A_POOL_PORT_IFINDEX,
+	KEEL_A_POOL_PORT_MAC,
+	KEEL_A_POOL_PORT_STATE,
+	KEEL_A_POOL_PORT_VM,
+	KEEL_A_POOL_PORT_PID,
+	KEEL_A_POOL_PORT_PRIORITY,
+	KEEL_A_POOL_PORT_SINCE_NS,
+	KEEL_A_POOL_PORT_NODE,
+	KEEL_A_POOL_PORT_VF,
+	KEEL_A_POOL_PORT_GENERATION,
+	KEEL_A_POOL_PORT_WHY,
+
+	__KEEL_A_POOL_PORT_MAX,
+	KEEL_A_POOL_PORT_MAX = (__KEEL_A_POOL_PORT_MAX - 1)
+};
+
 enum keel_attr {
 	KEEL_A_ID = 1,
 	KEEL_A_HOST,
@@ -380,6 +518,27 @@ enum keel_attr {
 	KEEL_A_MODE,
 	KEEL_A_VCPU,
 	KEEL_A_MEMORY_MIB,
+	KEEL_A_POOL,
+	KEEL_A_POOL_VF,
+	KEEL_A_POOL_PORT,
+	KEEL_A_NAME,
+	KEEL_A_SWITCH,
+	KEEL_A_POLICY,
+	KEEL_A_RESERVE,
+	KEEL_A_MAC_POLICY,
+	KEEL_A_VLAN,
+	KEEL_A_TRUST,
+	KEEL_A_SPOOFCHECK,
+	KEEL_A_MIN_RATE,
+	KEEL_A_MAX_RATE,
+	KEEL_A_MEMBER,
+	KEEL_A_VFS,
+	KEEL_A_FORCE,
+	KEEL_A_PORT,
+	KEEL_A_PCI,
+	KEEL_A_GENERATION,
+	KEEL_A_PRIORITY,
+	KEEL_A_MAC,
 
 	__KEEL_A_MAX,
 	KEEL_A_MAX = (__KEEL_A_MAX - 1)
@@ -404,6 +563,19 @@ enum {
 	KEEL_CMD_PLACE_EXPLAIN,
 	KEEL_CMD_PLACE_DECISION_GET,
 	KEEL_CMD_PLACE_MOVE_NTF,
+	KEEL_CMD_POOL_GET,
+	KEEL_CMD_POOL_VF_GET,
+	KEEL_CMD_POOL_PORT_GET,
+	KEEL_CMD_POOL_CREATE,
+	KEEL_CMD_POOL_DELETE,
+	KEEL_CMD_POOL_SET,
+	KEEL_CMD_POOL_ADD,
+	KEEL_CMD_POOL_REMOVE,
+	KEEL_CMD_POOL_PORT_SET,
+	KEEL_CMD_LEASE_END,
+	KEEL_CMD_POOL_VF_NTF,
+	KEEL_CMD_POOL_PORT_NTF,
+	KEEL_CMD_POOL_PORT_GONE_NTF,
 
 	__KEEL_CMD_MAX,
 	KEEL_CMD_MAX = (__KEEL_CMD_MAX - 1)

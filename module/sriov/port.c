@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The ports of pools' switches: what is there against what was there before. */
+#include <linux/etherdevice.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "sriov/pool.h"
+
+static struct keel_port_rule *keel_port_rule(struct keel_vf_pool *pool,
+					     const char *name)
+{
+	struct keel_port_rule *rule;
+
+	list_for_each_entry(rule, &pool->rules, node)
+		if (!strcmp(rule->name, name))
+			return rule;
+	return NULL;
+}
+
+/**
+ * keel_port_state - what a port is at
+ * @port: the port
+ * @why: set to why it has no VF; NULL if it has one
+ *
+ * Context: keel_sriov.lock is held.
+ */
+enum keel_port_state keel_port_state(const struct keel_port *port,
+				     const char **why)
+{
+	*why = NULL;
+	if (port->vf)
+		return KEEL_PORT_STATE_LEASED;
+	if (!port->vm) {
+		*why = "no VM has it open";
+		return KEEL_PORT_STATE_UNOWNED;
+	}
+	if (port->declined) {
+		*why = "its lease was ended before the VM did";
+		return KEEL_PORT_STATE_DECLINED;
+	}
+	*why = "no VF is free";
+	if (port->pool->mac == KEEL_POOL_MAC_GUEST &&
+	    (!port->rule || is_zero_ether_addr(port->rule->mac)))
+		*why = "the MAC of the guest's network device is not told";
+	else if (port->pool->leaving)
+		*why = "the pool is being deleted";
+	return KEEL_PORT_STATE_WAITING;
+}
+
+/* Its lease, if it has one, ends. */
+static void keel_port_unlease(struct keel_port *port, const char *why)
+{
+	if (port->vf)
+		keel_vf_end(port->vf, why);
+}
+
+/**
+ * keel_port_forget - a port is no more
+ * @port: the port; freed
+ *
+ * Context: may sleep; keel_sriov.lock is held.
+ */
+void keel_port_forget(struct keel_port *port)
+{
+	lockdep_assert_held(&keel_sriov.lock);
+	keel_port_unlease(port, "its port has gone, and the VM still has it");
+	list_del(&port->node);
+	keel_port_announce(port, true);
+	kfree(port);
+}
+
+static struct keel_port *keel_port_create(struct keel_vf_pool *pool,
+					  const struct keel_tap *tap)
+{
+	struct keel_port *port = kzalloc(sizeof(*port), GFP_KERNEL);
+
+	if (!port)
+		return NULL;
+	port->pool = pool;
+	strscpy(port->name, tap->name, sizeof(port->name));
+	port->ifindex = tap->ifindex;
+	port->rule = keel_port_rule(pool, port->name);
+	port->numa = NUMA_NO_NODE;
+	port->since = ktime_get_real_ns();
+	port->order = ++keel_sriov.ports;
+	list_add_tail(&port->node, &pool->ports);
+	return port;
+}
+
+static struct keel_port *keel_port_find(struct keel_vf_pool *pool, int ifindex)
+{
+	struct keel_port *port;
+
+	list_for_each_entry(port, &pool->ports, node)
+		if (port->ifindex == ifindex)
+			return port;
+	return NULL;
+}
+
+/* A tap that is a port of a pool's switch. Return: 0 or -ENOMEM. */
+static int keel_port_see(struct keel_vf_pool *pool, const struct keel_tap *tap)
+{
+	struct keel_port *port = keel_port_find(pool, tap->ifindex);
+	bool news = !port;
+
+	if (!port)
+		port = keel_port_create(pool, tap);
+	if (!port)
+		return -ENOMEM;
+	port->seen = true;
+	if (strcmp(port->name, tap->name)) {
+		strscpy(port->name, tap->name, sizeof(port->name));
+		port->rule = keel_port_rule(pool, port->name);
+		news = true;
+	}
+	if (port->vm != tap->vm) {
+		keel_port_unlease(port, "its port is another VM's now");
+		port->declined = false;
+		port->vm = tap->vm;
+		port->pid = tap->pid;
+		news = true;
+	}
+	if (tap->vm)
+		port->numa = tap->numa;
+	if (news)
+		keel_port_announce(port, false);
+	return 0;
+}
+
+static int keel_ports_update(const struct keel_tap *taps, size_t nr)
+{
+	struct keel_port *port, *next;
+	struct keel_vf_pool *pool;
+	bool unowned = false;
+	int err = 0;
+	size_t i;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	list_for_each_entry(pool, &keel_sriov.pools, node) {
+		list_for_each_entry(port, &pool->ports, node)
+			port->seen = false;
+		for (i = 0; i < nr; i++)
+			if (!strcmp(taps[i].on, pool->on))
+				err = keel_port_see(pool, &taps[i]) ?: err;
+		list_for_each_entry_safe(port, next, &pool->ports, node) {
+			if (!port->seen)
+				keel_port_forget(port);
+			else
+				unowned |= !port->vm;
+		}
+		keel_vf_pool_assign(pool);
+	}
+	return err ?: unowned;
+}
+
+/**
+ * keel_ports_look - bring the ports of all pools up to date
+ *
+ * Context: may sleep; takes rtnl_lock() and keel_sriov.lock, not nested.
+ * Return: 0; 1 if some are nobody's; -ENOMEM: once more, later.
+ */
+int keel_ports_look(void)
+{
+	struct keel_tap *taps;
+	size_t nr;
+	int ret = keel_taps_find(&taps, &nr);
+
+	if (ret)
+		return ret;
+	mutex_lock(&keel_sriov.lock);
+	ret = keel_ports_update(taps, nr);
+	mutex_unlock(&keel_sriov.lock);
+	kvfree(taps);
+	return ret;
+}
+
+/**
+ * keel_port_rule_set - tell of a port, whether it is there or not
+ * @pool: the pool
+ * @name: of the tap
+ * @priority: its priority, or NULL
+ * @mac: the MAC of the guest's network device, or NULL
+ *
+ * A lease that is out keeps the MAC it has.
+ *
+ * Context: may sleep; keel_sriov.lock is held.
+ * Return: 0 or -ENOMEM.
+ */
+int keel_port_rule_set(struct keel_vf_pool *pool, const char *name,
+		       const u32 *priority, const u8 *mac)
+{
+	struct keel_port_rule *rule = keel_port_rule(pool, name);
+	struct keel_port *port;
+	bool keep;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	if (!rule) {
+		rule = kzalloc(sizeof(*rule), GFP_KERNEL);
+		if (!rule)
+			return -ENOMEM;
+		strscpy(rule->name, name, sizeof(rule->name));
+		list_add_tail(&rule->node, &pool->rules);
+	}
+	if (priority)
+		rule->priority = *priority;
+	if (mac)
+		ether_addr_copy(rule->mac, mac);
+	/* One that says nothing any more is none. */
+	keep = rule->priority || !is_zero_ether_addr(rule->mac);
+	list_for_each_entry(port, &pool->ports, node) {
+		if (!strcmp(port->name, name)) {
+			port->rule = keep ? rule : NULL;
+			port->declined = false;
+		}
+	}
+	if (!keep) {
+		list_del(&rule->node);
+		kfree(rule);
+	}
+	keel_vf_pool_assign(pool);
+	return 0;
+}

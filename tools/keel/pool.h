@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* keel pool: what its files share. */
+#ifndef KEEL_POOL_H
+#define KEEL_POOL_H
+
+#include "keel.h"
+
+#define MAC_TEXT_LEN	18
+
+/* pool.c */
+int pool_error(struct keel *keel, int err);
+char *mac_text(const uint8_t *mac, char *buf);
+
+/* pool_member.c: eth1#0,2-7 */
+int pool_parse_member(const char *text, char **pf, uint32_t **vfs, uint32_t *nr);
+
+/* pool_show.c */
+int pool_show(int argc, char **argv);
+
+#endif

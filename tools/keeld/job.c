@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is to be done in a VM: what keel has leased to it and is not plugged in goes
+ * in, what is plugged in and not leased any more goes out, and where a port waits for
+ * the MAC of the guest's device that is told.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keeld.h"
+
+struct job {
+	uint32_t vm;
+	uint32_t pid;
+	struct keel *keel;
+	struct qmp q;
+	struct keel_pools state;
+	json_t *plugged;	/* of plug_list() */
+};
+
+static bool is_plugged(const struct job *j, const char *pci)
+{
+	const char *name;
+	json_t *each;
+
+	json_object_foreach(j->plugged, name, each)
+		if (!strcmp(json_string_value(each), pci))
+			return true;
+	return false;
+}
+
+/* Has this VM a lease of a VF which goes on? */
+static bool is_leased(const struct job *j, const char *pci)
+{
+	for (int i = 0; i < j->state.nr_vfs; i++) {
+		const struct keel_pool_vf *vf = &j->state.vf[i];
+
+		if (vf->vm == j->vm && vf->state == KEEL_VF_STATE_LEASED &&
+		    !strcmp(vf->pci, pci))
+			return true;
+	}
+	return false;
+}
+
+static int tell_macs(struct job *j)
+{
+	struct nic nic;
+	int err = 0;
+
+	for (int i = 0; !err && i < j->state.nr_ports; i++) {
+		const struct keel_pool_port *port = &j->state.port[i];
+
+		if (port->vm != j->vm || !state_wants_mac(&j->state, port))
+			continue;
+		err = plug_nic(&j->q, j->pid, port->name, &nic);
+		if (!err && keel_pool_port_set(j->keel, port->pool, port->name,
+					       NULL, nic.mac))
+			err = fail("%s", keel_error(j->keel));
+	}
+	return err;
+}
+
+static int take_out(struct job *j)
+{
+	const char *name;
+	json_t *each;
+	int err = 0;
+
+	json_object_foreach(j->plugged, name, each) {
+		if (is_leased(j, json_string_value(each)))
+			continue;
+		/* One that stays must not keep the others in. */
+		if (plug_del(&j->q, name))
+			err = -1;
+		else
+			say("vm %u: %s is out", j->vm, json_string_value(each));
+	}
+	return err;
+}
+
+/*
+ * What QEMU refuses it would refuse again: the lease ends, and the VM stays on its
+ * software path.
+ */
+static int refused(struct job *j, const struct keel_pool_vf *vf)
+{
+	say("vm %u: %s: %s; the lease ends", j->vm, vf->pci, error_text());
+	error_forget();
+	node_take_back(vf->pci);
+	if (keel_lease_end(j->keel, vf->pci, vf->generation))
+		return fail("%s: %s", vf->pci, keel_error(j->keel));
+	return 0;
+}
+
+static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
+{
+	const struct keel_pool_port *port = state_port(&j->state, vf);
+	struct nic nic;
+
+	/* It has gone since: its lease is about to end. */
+	if (!port)
+		return 0;
+	if (plug_nic(&j->q, j->pid, port->name, &nic) || node_give(vf->pci, j->pid))
+		return -1;
+	if (plug_add(&j->q, vf, &nic))
+		return j->q.silent || j->q.closed ? -1 : refused(j, vf);
+	say("vm %u: %s is in%s%s", j->vm, vf->pci,
+	    nic.failover ? ", standing in for " : "", nic.failover ? nic.id : "");
+	return 0;
+}
+
+static int put_in(struct job *j)
+{
+	int err = 0;
+
+	for (int i = 0; i < j->state.nr_vfs; i++) {
+		const struct keel_pool_vf *vf = &j->state.vf[i];
+
+		if (vf->vm == j->vm && vf->state == KEEL_VF_STATE_LEASED &&
+		    !is_plugged(j, vf->pci) && put_in_one(j, vf))
+			err = -1;
+	}
+	return err;
+}
+
+static int look_and_do(struct job *j)
+{
+	int err;
+
+	if (keel_pools_get(j->keel, &j->state))
+		return fail("%s", keel_error(j->keel));
+	j->plugged = plug_list(&j->q);
+	if (!j->plugged)
+		return -1;
+	err = tell_macs(j);
+	err = take_out(j) ?: err;
+	return put_in(j) ?: err;
+}
+
+/**
+ * job_run - bring a VM to what keel has leased to it
+ * @vm: its number in keel's registry
+ * @pid: the VMM
+ *
+ * Return: 0, or -1 after fail() or bad(): once more, later.
+ */
+int job_run(uint32_t vm, uint32_t pid)
+{
+	struct job j = { .vm = vm, .pid = pid, .q.fd = -1 };
+	int err;
+
+	if (keel_open(&j.keel))
+		err = fail("%s", keel_error(j.keel));
+	else
+		err = plug_connect(&j.q, pid) ?: look_and_do(&j);
+	json_decref(j.plugged);
+	keel_pools_put(&j.state);
+	qmp_close(&j.q);
+	keel_close(j.keel);
+	return err;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * keeld: plugs the VFs that keel has leased to VMs into these, and unplugs them.
+ *
+ * The kernel knows who has which VF, the VMM knows what is plugged in; keeld keeps
+ * nothing that it could not ask them again. Whenever keel tells of a change it looks
+ * at all of it, and for each VM in which something is to be done a job does that:
+ * a thread of its own, so that a VMM which hangs holds up no other. Devices that keeld
+ * has plugged in are known by their names. No lease can begin while a VMM has the VF of
+ * an earlier one open, so a VF that is plugged in is that of the lease that is out.
+ */
+#ifndef KEELD_H
+#define KEELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keel.h"
+#include "qmp.h"
+
+#define KEELD_CONF	"/etc/keel/keel.conf"
+#define DEVICE_NAME_LEN	80
+
+/* conf.c: what the configuration says, or else what is usual */
+struct conf {
+	char **qmp;		/* where monitors are: %n is the VM's name, %p its pid */
+	unsigned int unplug_ms;	/* a guest has so long to let a device go */
+	unsigned int retry_ms;	/* before what did not work is tried again */
+};
+
+extern struct conf conf;
+
+int conf_read(const char *path, bool must);
+
+/* state.c: of what the kernel knows */
+const struct keel_pool_port *state_port(const struct keel_pools *s,
+					const struct keel_pool_vf *vf);
+bool state_wants_mac(const struct keel_pools *s, const struct keel_pool_port *port);
+
+/* plug.c: over a VM's monitor */
+struct nic {
+	char id[64];		/* of the device; empty if it has none */
+	uint8_t mac[6];
+	bool failover;
+};
+
+int plug_connect(struct qmp *q, uint32_t pid);
+int plug_nic(struct qmp *q, uint32_t pid, const char *tap, struct nic *nic);
+json_t *plug_list(struct qmp *q);
+int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic);
+int plug_del(struct qmp *q, const char *name);
+
+/* node.c: /dev/vfio */
+int node_give(const char *pci, uint32_t pid);
+void node_take_back(const char *pci);
+
+/* job.c: what is to be done in a VM */
+int job_run(uint32_t vm, uint32_t pid);
+
+/* main.c */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
