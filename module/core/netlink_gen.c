@@ -11,7 +11,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_MAC + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_SECONDS + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
 	[KEEL_A_NODES] = { .type = NLA_BINARY, },
 	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
@@ -42,10 +42,12 @@ const struct nla_policy keel_nl_policy[KEEL_A_MAC + 1] = {
 	[KEEL_A_GENERATION] = { .type = NLA_U32, },
 	[KEEL_A_PRIORITY] = { .type = NLA_U32, },
 	[KEEL_A_MAC] = { .type = NLA_BINARY, },
+	[KEEL_A_RECLAIM] = { .type = NLA_U32, },
+	[KEEL_A_SECONDS] = { .type = NLA_U32, },
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[24] = {
+const struct genl_small_ops keel_nl_ops[26] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -161,6 +163,16 @@ const struct genl_small_ops keel_nl_ops[24] = {
 	{
 		.cmd	= KEEL_CMD_POOL_PORT_SET,
 		.doit	= keel_nl_pool_port_set_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_RESERVE,
+		.doit	= keel_nl_pool_reserve_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_POOL_CANCEL,
+		.doit	= keel_nl_pool_cancel_doit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 	{

@@ -12,10 +12,10 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-extern const struct nla_policy keel_nl_policy[KEEL_A_MAC + 1];
+extern const struct nla_policy keel_nl_policy[KEEL_A_SECONDS + 1];
 
 /* Ops table for keel */
-extern const struct genl_small_ops keel_nl_ops[24];
+extern const struct genl_small_ops keel_nl_ops[26];
 
 int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -47,6 +47,8 @@ int keel_nl_pool_set_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_pool_add_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_pool_remove_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_reserve_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_pool_cancel_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_lease_end_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {

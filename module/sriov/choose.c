@@ -16,6 +16,18 @@ bool choose_before(const struct choose_port *a, const struct choose_port *b)
 	return a->since < b->since;
 }
 
+/**
+ * choose_outbids - may one port have the VF of another?
+ * @a: the one, which waits
+ * @b: the other, which has it
+ *
+ * Having come first is no reason to take anything away: else they would take turns.
+ */
+bool choose_outbids(const struct choose_port *a, const struct choose_port *b)
+{
+	return a->priority > b->priority;
+}
+
 /* Is more of @a in use than of @b? Parts of what each has, without a division. */
 static int compare_use(const struct choose_pf *a, const struct choose_pf *b)
 {

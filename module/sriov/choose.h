@@ -41,6 +41,7 @@ struct choose_pf {
 };
 
 bool choose_before(const struct choose_port *a, const struct choose_port *b);
+bool choose_outbids(const struct choose_port *a, const struct choose_port *b);
 u32 choose_pf(const struct choose_pf *pf, u32 nr, enum keel_pool_policy policy);
 
 #endif /* KEEL_SRIOV_CHOOSE_H */

@@ -127,14 +127,21 @@ static struct choose_port keel_port_wish(const struct keel_port *port)
 	};
 }
 
-/* The port that is next to get a VF. */
-static struct keel_port *keel_vf_pool_next(struct keel_vf_pool *pool)
+static bool keel_port_reserved(const struct keel_port *port)
+{
+	return port->rule && port->rule->reserved;
+}
+
+/* The port that is next to get a VF, of all or only of those that have one reserved. */
+static struct keel_port *keel_vf_pool_next(struct keel_vf_pool *pool,
+					   bool reserved)
 {
 	struct keel_port *port, *first = NULL;
 	struct choose_port best, wish;
 
 	list_for_each_entry(port, &pool->ports, node) {
-		if (!keel_port_wants(port))
+		if (!keel_port_wants(port) ||
+		    (reserved && !keel_port_reserved(port)))
 			continue;
 		wish = keel_port_wish(port);
 		if (first && !choose_before(&wish, &best))
@@ -177,19 +184,57 @@ static struct keel_vf *keel_member_oldest(struct keel_member *m)
 	return oldest;
 }
 
+/**
+ * keel_vf_pool_nr_free - VFs that could be leased now
+ * @pool: the pool
+ *
+ * Context: keel_sriov.lock is held.
+ */
+u32 keel_vf_pool_nr_free(const struct keel_vf_pool *pool)
+{
+	const struct keel_member *m;
+	const struct keel_vf *vf;
+	u32 nr = 0;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	list_for_each_entry(m, &pool->members, node)
+		keel_member_for_each_vf(vf, m)
+			nr += keel_vf_usable(vf);
+	return nr;
+}
+
+/**
+ * keel_vf_pool_nr_reserved - ports for which a VF is kept
+ * @pool: the pool
+ *
+ * Context: keel_sriov.lock is held.
+ */
+u32 keel_vf_pool_nr_reserved(const struct keel_vf_pool *pool)
+{
+	const struct keel_port_rule *rule;
+	u32 nr = 0;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	list_for_each_entry(rule, &pool->rules, node)
+		nr += rule->reserved;
+	return nr;
+}
+
+/* So many free VFs are not for those who have reserved none. */
+static u32 keel_vf_pool_kept(const struct keel_vf_pool *pool)
+{
+	return max(pool->reserve, keel_vf_pool_nr_reserved(pool));
+}
+
 /* The VF for a port; NULL if none is to be had. */
 static struct keel_vf *keel_vf_pool_choose(struct keel_vf_pool *pool,
 					   const struct keel_port *port)
 {
 	struct keel_member *m;
-	u32 nr = 0, best, free = 0;
+	u32 nr = 0, best;
 
-	list_for_each_entry(m, &pool->members, node) {
-		keel_choose_pf[nr] = keel_member_choice(m, port->numa);
-		free += keel_choose_pf[nr++].free;
-	}
-	if (free <= pool->reserve)
-		return NULL;
+	list_for_each_entry(m, &pool->members, node)
+		keel_choose_pf[nr++] = keel_member_choice(m, port->numa);
 	best = choose_pf(keel_choose_pf, nr, pool->policy);
 	if (best == CHOOSE_NONE)
 		return NULL;
@@ -197,6 +242,101 @@ static struct keel_vf *keel_vf_pool_choose(struct keel_vf_pool *pool,
 		if (!best--)
 			return keel_member_oldest(m);
 	return NULL;
+}
+
+/* Give VFs to ports, as long as there are both. */
+static void keel_vf_pool_lease(struct keel_vf_pool *pool)
+{
+	struct keel_port *port;
+	struct keel_vf *vf;
+
+	for (;;) {
+		port = keel_vf_pool_next(pool, keel_vf_pool_nr_free(pool) <=
+					 keel_vf_pool_kept(pool));
+		vf = port ? keel_vf_pool_choose(pool, port) : NULL;
+		if (!vf || keel_vf_lease(vf, port))
+			break;
+		port->outbid = false;
+		keel_port_arrived(port);
+	}
+}
+
+/* Of the ports that have a VF the one that was last in turn. */
+static struct keel_port *keel_vf_pool_last(struct keel_vf_pool *pool)
+{
+	struct keel_port *port, *last = NULL;
+	struct choose_port worst, wish;
+
+	list_for_each_entry(port, &pool->ports, node) {
+		if (!port->vf)
+			continue;
+		wish = keel_port_wish(port);
+		if (last && choose_before(&wish, &worst))
+			continue;
+		last = port;
+		worst = wish;
+	}
+	return last;
+}
+
+/* VFs that will be free without being asked for. */
+static u32 keel_vf_pool_nr_coming(const struct keel_vf_pool *pool)
+{
+	const struct keel_member *m;
+	const struct keel_vf *vf;
+	u32 nr = 0;
+
+	list_for_each_entry(m, &pool->members, node)
+		keel_member_for_each_vf(vf, m)
+			nr += keel_vf_coming(vf);
+	return nr;
+}
+
+/*
+ * So many VFs are to be free before all who may have that of @port have one, and
+ * those are left that are kept; 0: nobody may.
+ */
+static u32 keel_vf_pool_demand(struct keel_vf_pool *pool,
+			       const struct keel_port *port)
+{
+	const struct choose_port low = keel_port_wish(port);
+	u32 nr = 0, absent = keel_vf_pool_nr_reserved(pool);
+	const struct keel_port *other;
+	struct choose_port wish;
+	bool plain = false;
+
+	list_for_each_entry(other, &pool->ports, node) {
+		if (!keel_port_wants(other))
+			continue;
+		absent -= keel_port_reserved(other);
+		wish = keel_port_wish(other);
+		if (!choose_outbids(&wish, &low))
+			continue;
+		nr++;
+		plain |= !keel_port_reserved(other);
+	}
+	if (!nr)
+		return 0;
+	return nr + (plain ? max(pool->reserve, absent) : absent);
+}
+
+/*
+ * Who waits, and not for a VF that is coming anyway, gets that of a port of lower
+ * priority. What is taken is for who has the highest, as soon as it is clean.
+ */
+static void keel_vf_pool_reclaim(struct keel_vf_pool *pool)
+{
+	u32 coming = keel_vf_pool_nr_free(pool) + keel_vf_pool_nr_coming(pool);
+	struct keel_port *last;
+
+	while ((last = keel_vf_pool_last(pool)) &&
+	       keel_vf_pool_demand(pool, last) > coming) {
+		last->outbid = true;
+		keel_vf_end(last->vf,
+			    "a port of higher priority is to have it, and the VM still has it");
+		keel_port_announce(last, false);
+		coming++;
+	}
 }
 
 /**
@@ -207,14 +347,10 @@ static struct keel_vf *keel_vf_pool_choose(struct keel_vf_pool *pool,
  */
 void keel_vf_pool_assign(struct keel_vf_pool *pool)
 {
-	struct keel_port *port;
-	struct keel_vf *vf;
-
 	lockdep_assert_held(&keel_sriov.lock);
-	while (!pool->leaving && !keel_sriov.closed &&
-	       (port = keel_vf_pool_next(pool))) {
-		vf = keel_vf_pool_choose(pool, port);
-		if (!vf || keel_vf_lease(vf, port))
-			break;
-	}
+	if (pool->leaving || keel_sriov.closed)
+		return;
+	keel_vf_pool_lease(pool);
+	if (pool->reclaim)
+		keel_vf_pool_reclaim(pool);
 }

@@ -146,12 +146,16 @@ struct keel_member {
  * @name: of the tap
  * @priority: the higher, the sooner
  * @mac: of the guest's network device; zero: not told
+ * @reserved: a VF is kept for it
+ * @until: end of that, in jiffies
  */
 struct keel_port_rule {
 	struct list_head node;
 	char name[IFNAMSIZ];
 	u32 priority;
 	u8 mac[ETH_ALEN];
+	bool reserved;
+	u64 until;
 };
 
 /**
@@ -168,6 +172,7 @@ struct keel_port_rule {
  * @order: of all ports that came
  * @vf: the VF it has, or NULL
  * @declined: it is to have none, until something is told of it
+ * @outbid: its last VF was taken for a port of higher priority
  * @seen: by the look under way
  */
 struct keel_port {
@@ -175,7 +180,7 @@ struct keel_port {
 	struct keel_vf_pool *pool;
 	char name[IFNAMSIZ];
 	int ifindex;
-	const struct keel_port_rule *rule;
+	struct keel_port_rule *rule;
 	u32 vm;
 	pid_t pid;
 	int numa;
@@ -183,6 +188,7 @@ struct keel_port {
 	u64 order;
 	struct keel_vf *vf;
 	bool declined;
+	bool outbid;
 	bool seen;
 };
 
@@ -193,7 +199,8 @@ struct keel_port {
  * @on: name of the switch
  * @policy: which VF a VM gets
  * @mac: which MAC the VF gets
- * @reserve: so many stay free
+ * @reserve: so many stay free, but for who has reserved one
+ * @reclaim: a port gets the VF of one of lower priority
  * @profile: what else it is told
  * @leaving: it goes when its last member has
  * @leases: so far
@@ -208,6 +215,7 @@ struct keel_vf_pool {
 	enum keel_pool_policy policy;
 	enum keel_pool_mac mac;
 	u32 reserve;
+	u32 reclaim;
 	struct keel_vf_profile profile;
 	bool leaving;
 	u64 leases;
@@ -255,6 +263,8 @@ struct keel_vf_pool *keel_vf_pool_create(const char *name, const char *on);
 void keel_vf_pool_leave(struct keel_vf_pool *pool);
 void keel_vf_pool_free(struct keel_vf_pool *pool);
 void keel_vf_pool_assign(struct keel_vf_pool *pool);
+u32 keel_vf_pool_nr_free(const struct keel_vf_pool *pool);
+u32 keel_vf_pool_nr_reserved(const struct keel_vf_pool *pool);
 
 /* member.c */
 struct keel_member *keel_member_create(const char *name, struct pci_dev *pf,
@@ -278,6 +288,7 @@ void keel_vf_end(struct keel_vf *vf, const char *why);
 void keel_vf_leave(struct keel_vf *vf);
 bool keel_vf_held(const struct keel_vf *vf);
 bool keel_vf_told(const struct keel_vf *vf);
+bool keel_vf_coming(const struct keel_vf *vf);
 
 /* vf_hw.c: the device itself; without keel_sriov.lock */
 struct net_device *keel_pf_netdev(const struct pci_dev *pf);
@@ -317,6 +328,10 @@ int keel_ports_look(void);
 void keel_port_forget(struct keel_port *port);
 int keel_port_rule_set(struct keel_vf_pool *pool, const char *name,
 		       const u32 *priority, const u8 *mac);
+int keel_port_reserve(struct keel_vf_pool *pool, const char *name, u32 seconds);
+int keel_port_cancel(struct keel_vf_pool *pool, const char *name);
+void keel_port_arrived(struct keel_port *port);
+unsigned int keel_ports_expire(void);
 enum keel_port_state keel_port_state(const struct keel_port *port,
 				     const char **why);
 

@@ -78,17 +78,19 @@ static int keel_nl_pool_like(struct genl_info *info, struct keel_vf_pool *pool)
 		.max_rate = keel_nl_value(info, KEEL_A_MAX_RATE,
 					  pool->profile.max_rate),
 	};
+	u32 reclaim = keel_nl_value(info, KEEL_A_RECLAIM, pool->reclaim);
 
 	if (p.vlan > KEEL_VLAN_MAX)
 		return keel_nl_bad(info, -EINVAL, "a VLAN is from 1 to 4094, and 0 is none");
-	if (p.trust > 1 || p.spoofcheck > 1)
-		return keel_nl_bad(info, -EINVAL, "trust and spoof check are on or off");
+	if (p.trust > 1 || p.spoofcheck > 1 || reclaim > 1)
+		return keel_nl_bad(info, -EINVAL, "trust, spoof check and reclaim are on or off");
 	if (p.max_rate && p.min_rate > p.max_rate)
 		return keel_nl_bad(info, -EINVAL, "the rate promised is above the rate allowed");
 	pool->profile = p;
 	pool->policy = keel_nl_value(info, KEEL_A_POLICY, pool->policy);
 	pool->mac = keel_nl_value(info, KEEL_A_MAC_POLICY, pool->mac);
 	pool->reserve = keel_nl_value(info, KEEL_A_RESERVE, pool->reserve);
+	pool->reclaim = reclaim;
 	return 0;
 }
 
@@ -165,6 +167,8 @@ int keel_nl_pool_set_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static const char keel_which_port[] = "say which port by its tap's name";
+
 int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *priority = info->attrs[KEEL_A_PRIORITY];
@@ -176,7 +180,7 @@ int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 	if (err)
 		return err;
-	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, "say which port by its tap's name");
+	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, keel_which_port);
 	if (!port)
 		return -EINVAL;
 	if (mac && (nla_len(mac) != ETH_ALEN ||
@@ -189,6 +193,56 @@ int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = keel_port_rule_set(pool, port, priority ? &value : NULL,
 					 mac ? nla_data(mac) : NULL);
+	mutex_unlock(&keel_sriov.lock);
+	return err;
+}
+
+#define SECONDS_MAX	(24 * 60 * 60)
+
+int keel_nl_pool_reserve_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	u32 seconds = keel_nl_value(info, KEEL_A_SECONDS, 0);
+	int err = keel_nl_may_change(skb, info);
+	struct keel_vf_pool *pool;
+	const char *port;
+
+	if (err)
+		return err;
+	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, keel_which_port);
+	if (!port)
+		return -EINVAL;
+	if (!seconds || seconds > SECONDS_MAX)
+		return keel_nl_bad(info, -EINVAL, "a VF is reserved for a second to a day");
+	mutex_lock(&keel_sriov.lock);
+	pool = keel_nl_pool(info);
+	err = IS_ERR(pool) ? PTR_ERR(pool) :
+	      keel_port_reserve(pool, port, seconds);
+	mutex_unlock(&keel_sriov.lock);
+	if (err == -EEXIST)
+		keel_nl_bad(info, err, "that port has a VF");
+	if (err == -ENOSPC)
+		keel_nl_bad(info, err, "no VF is free for it: the VM would come without one");
+	return err;
+}
+
+int keel_nl_pool_cancel_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	int err = keel_nl_may_change(skb, info);
+	struct keel_vf_pool *pool;
+	const char *port;
+
+	if (err)
+		return err;
+	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, keel_which_port);
+	if (!port)
+		return -EINVAL;
+	mutex_lock(&keel_sriov.lock);
+	pool = keel_nl_pool(info);
+	if (IS_ERR(pool))
+		err = PTR_ERR(pool);
+	else if (keel_port_cancel(pool, port))
+		err = keel_nl_bad(info, -ENOENT,
+				  "none is reserved for that port: it has one, or its time is over");
 	mutex_unlock(&keel_sriov.lock);
 	return err;
 }

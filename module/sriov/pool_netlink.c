@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Pools over netlink: shown and announced. */
+#include <linux/jiffies.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <net/genetlink.h>
@@ -33,6 +34,25 @@ static int keel_member_fill(struct sk_buff *skb, const struct keel_member *m)
 	    keel_nl_put_node(skb, KEEL_A_POOL_MEMBER_NODE,
 			     m->pf ? dev_to_node(&m->pf->dev) : NUMA_NO_NODE) ||
 	    keel_nl_put_why(skb, KEEL_A_POOL_MEMBER_WHY, m->why))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int keel_reservation_fill(struct sk_buff *skb,
+				 const struct keel_port_rule *rule)
+{
+	u64 now = get_jiffies_64();
+	struct nlattr *nest;
+
+	if (!rule->reserved)
+		return 0;
+	nest = nla_nest_start(skb, KEEL_A_POOL_RESERVATION);
+	if (!nest ||
+	    nla_put_string(skb, KEEL_A_POOL_RESERVATION_PORT, rule->name) ||
+	    nla_put_u32(skb, KEEL_A_POOL_RESERVATION_LEFT_MS,
+			rule->until > now ?
+			jiffies64_to_msecs(rule->until - now) : 0))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -74,6 +94,7 @@ static int keel_vf_pool_fill(struct sk_buff *skb, const void *obj)
 	struct keel_vf_pool_counts c = keel_vf_pool_count(pool);
 	const struct keel_vf_profile *p = &pool->profile;
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_POOL);
+	const struct keel_port_rule *rule;
 	const struct keel_member *m;
 	int err = 0;
 
@@ -83,6 +104,7 @@ static int keel_vf_pool_fill(struct sk_buff *skb, const void *obj)
 	    nla_put_string(skb, KEEL_A_POOL_SWITCH, pool->on) ||
 	    nla_put_u32(skb, KEEL_A_POOL_POLICY, pool->policy) ||
 	    nla_put_u32(skb, KEEL_A_POOL_RESERVE, pool->reserve) ||
+	    nla_put_u32(skb, KEEL_A_POOL_RECLAIM, pool->reclaim) ||
 	    nla_put_u32(skb, KEEL_A_POOL_MAC_POLICY, pool->mac) ||
 	    nla_put_u32(skb, KEEL_A_POOL_VLAN, p->vlan) ||
 	    nla_put_u32(skb, KEEL_A_POOL_TRUST, p->trust) ||
@@ -98,6 +120,8 @@ static int keel_vf_pool_fill(struct sk_buff *skb, const void *obj)
 		err = -EMSGSIZE;
 	list_for_each_entry(m, &pool->members, node)
 		err = err ?: keel_member_fill(skb, m);
+	list_for_each_entry(rule, &pool->rules, node)
+		err = err ?: keel_reservation_fill(skb, rule);
 	if (err) {
 		nla_nest_cancel(skb, nest);
 		return err;

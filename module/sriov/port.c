@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The ports of pools' switches: what is there against what was there before. */
 #include <linux/etherdevice.h>
+#include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
@@ -38,7 +39,9 @@ enum keel_port_state keel_port_state(const struct keel_port *port,
 		*why = "its lease was ended before the VM did";
 		return KEEL_PORT_STATE_DECLINED;
 	}
-	*why = "no VF is free";
+	*why = port->outbid ? "a port of higher priority was given its VF" :
+	       keel_vf_pool_nr_free(port->pool) ?
+	       "the VFs that are free are kept for others" : "no VF is free";
 	if (port->pool->mac == KEEL_POOL_MAC_GUEST &&
 	    (!port->rule || is_zero_ether_addr(port->rule->mac)))
 		*why = "the MAC of the guest's network device is not told";
@@ -174,6 +177,58 @@ int keel_ports_look(void)
 	return ret;
 }
 
+/* The ports of that name have, or have no longer, what was told of it. */
+static void keel_port_rule_apply(struct keel_vf_pool *pool,
+				 struct keel_port_rule *rule, bool keep)
+{
+	struct keel_port *port;
+
+	list_for_each_entry(port, &pool->ports, node)
+		if (!strcmp(port->name, rule->name))
+			port->rule = keep ? rule : NULL;
+}
+
+/* One that says nothing any more is none. */
+static void keel_port_rule_tidy(struct keel_vf_pool *pool,
+				struct keel_port_rule *rule)
+{
+	bool keep = rule->priority || !is_zero_ether_addr(rule->mac) ||
+		    rule->reserved;
+
+	keel_port_rule_apply(pool, rule, keep);
+	if (keep)
+		return;
+	list_del(&rule->node);
+	kfree(rule);
+}
+
+/* The rule of that name, or a new one. */
+static struct keel_port_rule *keel_port_rule_get(struct keel_vf_pool *pool,
+						 const char *name)
+{
+	struct keel_port_rule *rule = keel_port_rule(pool, name);
+
+	if (rule)
+		return rule;
+	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
+	if (!rule)
+		return NULL;
+	strscpy(rule->name, name, sizeof(rule->name));
+	list_add_tail(&rule->node, &pool->rules);
+	return rule;
+}
+
+static struct keel_port *keel_port_by_name(struct keel_vf_pool *pool,
+					   const char *name)
+{
+	struct keel_port *port;
+
+	list_for_each_entry(port, &pool->ports, node)
+		if (!strcmp(port->name, name))
+			return port;
+	return NULL;
+}
+
 /**
  * keel_port_rule_set - tell of a port, whether it is there or not
  * @pool: the pool
@@ -189,34 +244,121 @@ int keel_ports_look(void)
 int keel_port_rule_set(struct keel_vf_pool *pool, const char *name,
 		       const u32 *priority, const u8 *mac)
 {
-	struct keel_port_rule *rule = keel_port_rule(pool, name);
+	struct keel_port_rule *rule;
 	struct keel_port *port;
-	bool keep;
 
 	lockdep_assert_held(&keel_sriov.lock);
-	if (!rule) {
-		rule = kzalloc(sizeof(*rule), GFP_KERNEL);
-		if (!rule)
-			return -ENOMEM;
-		strscpy(rule->name, name, sizeof(rule->name));
-		list_add_tail(&rule->node, &pool->rules);
-	}
+	rule = keel_port_rule_get(pool, name);
+	if (!rule)
+		return -ENOMEM;
 	if (priority)
 		rule->priority = *priority;
 	if (mac)
 		ether_addr_copy(rule->mac, mac);
-	/* One that says nothing any more is none. */
-	keep = rule->priority || !is_zero_ether_addr(rule->mac);
-	list_for_each_entry(port, &pool->ports, node) {
-		if (!strcmp(port->name, name)) {
-			port->rule = keep ? rule : NULL;
-			port->declined = false;
-		}
-	}
-	if (!keep) {
-		list_del(&rule->node);
-		kfree(rule);
-	}
+	keel_port_rule_tidy(pool, rule);
+	port = keel_port_by_name(pool, name);
+	if (port)
+		port->declined = false;
 	keel_vf_pool_assign(pool);
 	return 0;
+}
+
+/**
+ * keel_port_reserve - keep a VF for a port that is about to come
+ * @pool: the pool
+ * @name: of the tap
+ * @seconds: for so long
+ *
+ * Once more: from now on so long.
+ *
+ * Context: may sleep; keel_sriov.lock is held.
+ * Return: 0; -EEXIST if the port has one; -ENOSPC if none is free that is not kept
+ * for another port; -ENOMEM.
+ */
+int keel_port_reserve(struct keel_vf_pool *pool, const char *name, u32 seconds)
+{
+	struct keel_port_rule *rule = keel_port_rule(pool, name);
+	const struct keel_port *port = keel_port_by_name(pool, name);
+
+	lockdep_assert_held(&keel_sriov.lock);
+	if (port && port->vf)
+		return -EEXIST;
+	if (!(rule && rule->reserved) &&
+	    keel_vf_pool_nr_free(pool) <= keel_vf_pool_nr_reserved(pool))
+		return -ENOSPC;
+	rule = keel_port_rule_get(pool, name);
+	if (!rule)
+		return -ENOMEM;
+	rule->reserved = true;
+	rule->until = get_jiffies_64() + (u64)seconds * HZ;
+	keel_port_rule_tidy(pool, rule);
+	keel_sriov_look(0);
+	return 0;
+}
+
+/**
+ * keel_port_cancel - keep none for it any more
+ * @pool: the pool
+ * @name: of the tap
+ *
+ * Context: may sleep; keel_sriov.lock is held.
+ * Return: 0; -ENOENT if none was kept.
+ */
+int keel_port_cancel(struct keel_vf_pool *pool, const char *name)
+{
+	struct keel_port_rule *rule = keel_port_rule(pool, name);
+
+	lockdep_assert_held(&keel_sriov.lock);
+	if (!rule || !rule->reserved)
+		return -ENOENT;
+	rule->reserved = false;
+	keel_port_rule_tidy(pool, rule);
+	keel_vf_pool_assign(pool);
+	return 0;
+}
+
+/**
+ * keel_port_arrived - a port has a VF: none is kept for it any more
+ * @port: the port
+ *
+ * Context: keel_sriov.lock is held.
+ */
+void keel_port_arrived(struct keel_port *port)
+{
+	lockdep_assert_held(&keel_sriov.lock);
+	if (!port->rule || !port->rule->reserved)
+		return;
+	port->rule->reserved = false;
+	keel_port_rule_tidy(port->pool, port->rule);
+}
+
+/**
+ * keel_ports_expire - end what was reserved for long enough
+ *
+ * Who may have a VF then is seen by the look at ports that is to follow.
+ *
+ * Context: may sleep; takes keel_sriov.lock.
+ * Return: ms until the next ends; UINT_MAX: there is none.
+ */
+unsigned int keel_ports_expire(void)
+{
+	u64 now = get_jiffies_64(), first = U64_MAX;
+	struct keel_port_rule *rule, *next;
+	struct keel_vf_pool *pool;
+
+	mutex_lock(&keel_sriov.lock);
+	list_for_each_entry(pool, &keel_sriov.pools, node) {
+		list_for_each_entry_safe(rule, next, &pool->rules, node) {
+			if (!rule->reserved)
+				continue;
+			if (rule->until > now) {
+				first = min(first, rule->until);
+				continue;
+			}
+			rule->reserved = false;
+			keel_port_rule_tidy(pool, rule);
+		}
+	}
+	mutex_unlock(&keel_sriov.lock);
+	return first == U64_MAX ? UINT_MAX : jiffies64_to_msecs(first - now);
 }

@@ -90,14 +90,18 @@ static void keel_sriov_reap(void)
 
 static void keel_sriov_look_fn(struct work_struct *work)
 {
-	unsigned int ms;
+	unsigned int ms, retry;
 
 	keel_sriov_reap();
-	if (!keel_ports_look())
-		return;
-	ms = READ_ONCE(keel_sriov_retry_ms);
-	WRITE_ONCE(keel_sriov_retry_ms, min(2 * ms, RETRY_MS_MAX));
-	queue_delayed_work(keel_wq, &keel_sriov.look, msecs_to_jiffies(ms));
+	ms = keel_ports_expire();
+	if (keel_ports_look()) {
+		retry = READ_ONCE(keel_sriov_retry_ms);
+		WRITE_ONCE(keel_sriov_retry_ms, min(2 * retry, RETRY_MS_MAX));
+		ms = min(ms, retry);
+	}
+	if (ms != UINT_MAX)
+		queue_delayed_work(keel_wq, &keel_sriov.look,
+				   msecs_to_jiffies(ms) + 1);
 }
 
 static bool keel_sriov_unused(void)

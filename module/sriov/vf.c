@@ -14,6 +14,8 @@
 #define LOOK_MS_MAX	1000
 /* So often it is tried to bind a VF, which takes a second. */
 #define BIND_LOOKS	8
+/* Who has not let go after so many looks, half a minute, may never do so. */
+#define STUCK_LOOKS	36
 
 /* States in which it belongs to its work. */
 static bool keel_vf_busy(const struct keel_vf *vf)
@@ -45,6 +47,24 @@ bool keel_vf_told(const struct keel_vf *vf)
 {
 	return vf->state == KEEL_VF_STATE_LEASED ||
 	       vf->state == KEEL_VF_STATE_RELEASING;
+}
+
+/**
+ * keel_vf_coming - will a VF soon be free?
+ * @vf: the VF
+ *
+ * Not counting on it: a VM may keep it for as long as it likes.
+ *
+ * Context: keel_sriov.lock is held.
+ */
+bool keel_vf_coming(const struct keel_vf *vf)
+{
+	if (vf->leaving || vf->gone)
+		return false;
+	if (vf->state == KEEL_VF_STATE_RELEASING)
+		return vf->looks < STUCK_LOOKS;
+	return vf->state == KEEL_VF_STATE_SCRUBBING ||
+	       (vf->state == KEEL_VF_STATE_LEASING && vf->ending);
 }
 
 static void keel_vf_move(struct keel_vf *vf, enum keel_vf_state state)
@@ -238,6 +258,9 @@ static void keel_vf_do_release(struct keel_vf *vf)
 		return;
 	if (used) {
 		keel_vf_look_again(vf, why);
+		/* Who waits for it had better have another. */
+		if (vf->looks == STUCK_LOOKS)
+			keel_vf_pool_assign(vf->member->pool);
 		return;
 	}
 	keel_vf_drop(vf);

@@ -120,6 +120,10 @@ static void order(u32 pools)
 			 !choose_before(&p[0], &p[2]);
 		wrong += p[0].priority > p[1].priority &&
 			 !choose_before(&p[0], &p[1]);
+		/* Who may take another's VF comes before it, not the other way. */
+		wrong += choose_outbids(&p[0], &p[1]) &&
+			 (!choose_before(&p[0], &p[1]) ||
+			  choose_outbids(&p[1], &p[0]));
 	}
 	ksft_test_result(!wrong, "ports come one after the other, by priority first\n");
 }

@@ -93,6 +93,7 @@ static int parse_rate(const char *text, struct keel_pool_options *o)
 	{ "policy", required_argument, NULL, 'p' }, \
 	{ "mac", required_argument, NULL, 'm' }, \
 	{ "reserve", required_argument, NULL, 'r' }, \
+	{ "reclaim", required_argument, NULL, 'c' }, \
 	{ "vlan", required_argument, NULL, 'v' }, \
 	{ "trust", required_argument, NULL, 't' }, \
 	{ "spoofcheck", required_argument, NULL, 's' }, \
@@ -107,6 +108,8 @@ static int parse_option(int c, struct keel_pool_options *o)
 		return parse_mac_policy(optarg, &o->mac);
 	case 'r':
 		return parse_number("--reserve", optarg, &o->reserve);
+	case 'c':
+		return parse_switch("--reclaim", optarg, &o->reclaim);
 	case 'v':
 		return parse_number("--vlan", optarg, &o->vlan);
 	case 't':
@@ -266,6 +269,44 @@ static int pool_port(int argc, char **argv)
 						    has_mac ? mac : NULL));
 }
 
+#define RESERVE_SECONDS	60
+
+static int pool_reserve(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seconds", required_argument, NULL, 's' },
+		{ 0 }
+	};
+	uint32_t seconds = RESERVE_SECONDS;
+	struct keel *keel;
+	int c;
+
+	while ((c = next_option(argc, argv, options)) != -1)
+		if (c != 's' || parse_number("--seconds", optarg, &seconds))
+			return -1;
+	if (argc - optind != 2)
+		return bad("pool reserve: give a pool and the name of a tap");
+	if (keel_connect(&keel))
+		return -1;
+	return end_request(keel, keel_pool_reserve(keel, argv[optind],
+						   argv[optind + 1], seconds));
+}
+
+static int pool_cancel(int argc, char **argv)
+{
+	static const struct option options[] = { { 0 } };
+	struct keel *keel;
+
+	if (next_option(argc, argv, options) != -1)
+		return -1;
+	if (argc - optind != 2)
+		return bad("pool cancel: give a pool and the name of a tap");
+	if (keel_connect(&keel))
+		return -1;
+	return end_request(keel, keel_pool_cancel(keel, argv[optind],
+						  argv[optind + 1]));
+}
+
 static int pool_end(int argc, char **argv)
 {
 	static const struct option options[] = { { 0 } };
@@ -289,7 +330,7 @@ static const struct cmd verbs[] = {
 	{ "create", pool_create,
 	  "keel pool create POOL SWITCH [--policy near|spread|pack] [--mac random|guest]\n"
 	  "                 [--vlan N] [--trust on|off] [--spoofcheck on|off]\n"
-	  "                 [--rate [MIN-]MAX] [--reserve N]\n"
+	  "                 [--rate [MIN-]MAX] [--reserve N] [--reclaim on|off]\n"
 	  "    Make a pool of VFs for the VMs that are on SWITCH, a bridge.\n" },
 	{ "delete", pool_delete,
 	  "keel pool delete POOL [--force]\n"
@@ -308,6 +349,12 @@ static const struct cmd verbs[] = {
 	  "keel pool port POOL TAP [--priority N] [--mac MAC]\n"
 	  "    Who has the higher priority (0) gets a VF first. --mac: of the guest's\n"
 	  "    network device, for pools with --mac guest.\n" },
+	{ "reserve", pool_reserve,
+	  "keel pool reserve POOL TAP [--seconds N]\n"
+	  "    Keep a VF for a VM that is about to arrive, N (60) seconds at most.\n" },
+	{ "cancel", pool_cancel,
+	  "keel pool cancel POOL TAP\n"
+	  "    Keep none for it any more.\n" },
 	{ "end", pool_end,
 	  "keel pool end VF GENERATION\n"
 	  "    End that lease; the VM's port gets no other.\n" },

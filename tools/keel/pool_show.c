@@ -31,6 +31,7 @@ static void show_pool_head(const struct keel_pool *p)
 		 o->spoofcheck);
 	show_rates(o);
 	out_u64("reserve", o->reserve ? ", %llu kept free" : NULL, o->reserve);
+	out_bool("reclaim", o->reclaim ? ", reclaims" : NULL, o->reclaim);
 	out_text("\n");
 	out_u64("vfs", "  %llu VFs", p->vfs);
 	out_u64("free", ", %llu free", p->free);
@@ -82,6 +83,21 @@ static void show_members(const struct keel_pool *p)
 		if (m->why[0])
 			out_str("why", ": %s", m->why);
 		out_text("\n");
+		out_end();
+	}
+	out_end();
+}
+
+static void show_reservations(const struct keel_pool *p)
+{
+	out_array("reservations");
+	for (uint32_t i = 0; i < p->nr_reservations; i++) {
+		out_object(NULL);
+		out_str("port", "  a VF is kept for %s",
+			p->reservation[i].port);
+		out_u64("left_ms", NULL, p->reservation[i].left_ms);
+		out_text(", for %u s more\n",
+			 (p->reservation[i].left_ms + 999) / 1000);
 		out_end();
 	}
 	out_end();
@@ -168,6 +184,7 @@ static void show_pool(const struct keel_pool *p, const struct keel_pools *a)
 	out_object(NULL);
 	show_pool_head(p);
 	show_members(p);
+	show_reservations(p);
 	show_vfs(p, a);
 	out_array("ports");
 	for (int i = 0; i < a->nr_ports; i++)

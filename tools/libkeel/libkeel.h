@@ -248,6 +248,7 @@ struct keel_pool_options {
 	uint32_t policy;	/* enum keel_pool_policy */
 	uint32_t mac;		/* enum keel_pool_mac */
 	uint32_t reserve;
+	uint32_t reclaim;
 	uint32_t vlan;
 	uint32_t trust;
 	uint32_t spoofcheck;
@@ -274,6 +275,11 @@ struct keel_pool {
 		uint32_t nr;
 		uint32_t *vf;		/* numbers */
 	} *member;
+	uint32_t nr_reservations;
+	struct keel_pool_reservation {
+		char port[KEEL_IFNAME_LEN];
+		uint32_t left_ms;
+	} *reservation;
 };
 
 struct keel_pool_vf {
@@ -393,6 +399,9 @@ int keel_pool_add(struct keel *keel, const char *name, const char *pf,
 		  const uint32_t *vfs, uint32_t nr);
 int keel_pool_remove(struct keel *keel, const char *name, const char *pf,
 		     bool force);
+int keel_pool_reserve(struct keel *keel, const char *name, const char *port,
+		      uint32_t seconds);
+int keel_pool_cancel(struct keel *keel, const char *name, const char *port);
 int keel_pool_port_set(struct keel *keel, const char *name, const char *port,
 		       const uint32_t *priority, const uint8_t *mac);
 int keel_lease_end(struct keel *keel, const char *pci, uint32_t generation);

@@ -35,6 +35,22 @@ static int parse_member(struct nlattr *nest, struct keel_pool *pool)
 	return 0;
 }
 
+static int parse_reservation(struct nlattr *nest, struct keel_pool *pool)
+{
+	static const struct field fields[KEEL_A_POOL_RESERVATION_MAX + 1] = {
+		[KEEL_A_POOL_RESERVATION_PORT] = STR(keel_pool_reservation, port),
+		[KEEL_A_POOL_RESERVATION_LEFT_MS] = U32(keel_pool_reservation,
+							left_ms),
+	};
+	struct nlattr *tb[KEEL_A_POOL_RESERVATION_MAX + 1];
+	struct keel_pool_reservation *r = parse_grow(&pool->reservation,
+						     &pool->nr_reservations,
+						     sizeof(*r));
+
+	return r ? parse_take(nest, tb, KEEL_A_POOL_RESERVATION_MAX, fields, r) :
+		   -ENOMEM;
+}
+
 int keel_parse_pool(struct nlattr **attrs, void *arg)
 {
 	static const struct field fields[KEEL_A_POOL_MAX + 1] = {
@@ -43,6 +59,7 @@ int keel_parse_pool(struct nlattr **attrs, void *arg)
 		[KEEL_A_POOL_POLICY] = U32(keel_pool, options.policy),
 		[KEEL_A_POOL_MAC_POLICY] = U32(keel_pool, options.mac),
 		[KEEL_A_POOL_RESERVE] = U32(keel_pool, options.reserve),
+		[KEEL_A_POOL_RECLAIM] = U32(keel_pool, options.reclaim),
 		[KEEL_A_POOL_VLAN] = U32(keel_pool, options.vlan),
 		[KEEL_A_POOL_TRUST] = U32(keel_pool, options.trust),
 		[KEEL_A_POOL_SPOOFCHECK] = U32(keel_pool, options.spoofcheck),
@@ -61,9 +78,12 @@ int keel_parse_pool(struct nlattr **attrs, void *arg)
 	if (!attrs[KEEL_A_POOL])
 		return -EBADMSG;
 	err = parse_take(attrs[KEEL_A_POOL], tb, KEEL_A_POOL_MAX, fields, arg);
-	nla_for_each_nested(nla, attrs[KEEL_A_POOL], rem)
+	nla_for_each_nested(nla, attrs[KEEL_A_POOL], rem) {
 		if (!err && nla_type(nla) == KEEL_A_POOL_MEMBER)
 			err = parse_member(nla, arg);
+		if (!err && nla_type(nla) == KEEL_A_POOL_RESERVATION)
+			err = parse_reservation(nla, arg);
+	}
 	return err;
 }
 
@@ -163,6 +183,7 @@ void keel_pool_list_free(struct keel_pool *pools, int nr)
 		for (uint32_t k = 0; k < pools[i].nr_members; k++)
 			free(pools[i].member[k].vf);
 		free(pools[i].member);
+		free(pools[i].reservation);
 	}
 	free(pools);
 }
@@ -282,6 +303,7 @@ static struct attr *add_options(struct attr *a, const struct keel_pool_options *
 		{ KEEL_A_POLICY, &o->policy },
 		{ KEEL_A_MAC_POLICY, &o->mac },
 		{ KEEL_A_RESERVE, &o->reserve },
+		{ KEEL_A_RECLAIM, &o->reclaim },
 		{ KEEL_A_VLAN, &o->vlan },
 		{ KEEL_A_TRUST, &o->trust },
 		{ KEEL_A_SPOOFCHECK, &o->spoofcheck },
@@ -364,6 +386,38 @@ int keel_pool_remove(struct keel *keel, const char *name, const char *pf,
 	struct reply r = { 0 };
 
 	return nl_request(keel, KEEL_CMD_POOL_REMOVE, NLM_F_ACK, attr, &r);
+}
+
+/**
+ * keel_pool_reserve() - keep a VF for a port that is about to come
+ * @keel: the connection
+ * @name: of the pool
+ * @port: name of the tap
+ * @seconds: for so long
+ *
+ * Return: 0; -ENOSPC if none is free; or another negative errno.
+ */
+int keel_pool_reserve(struct keel *keel, const char *name, const char *port,
+		      uint32_t seconds)
+{
+	struct attr attr[] = {
+		attr_str(KEEL_A_NAME, name), attr_str(KEEL_A_PORT, port),
+		ATTR_U32(KEEL_A_SECONDS, &seconds), { 0 }
+	};
+	struct reply r = { 0 };
+
+	return nl_request(keel, KEEL_CMD_POOL_RESERVE, NLM_F_ACK, attr, &r);
+}
+
+/** keel_pool_cancel() - keep none any more; -ENOENT if none was */
+int keel_pool_cancel(struct keel *keel, const char *name, const char *port)
+{
+	struct attr attr[] = {
+		attr_str(KEEL_A_NAME, name), attr_str(KEEL_A_PORT, port), { 0 }
+	};
+	struct reply r = { 0 };
+
+	return nl_request(keel, KEEL_CMD_POOL_CANCEL, NLM_F_ACK, attr, &r);
 }
 
 /**
