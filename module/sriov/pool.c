@@ -111,12 +111,45 @@ void keel_vf_pool_free(struct keel_vf_pool *pool)
 	kfree(pool);
 }
 
+static bool keel_pool_has_mac(const struct keel_vf_pool *pool, const u8 *mac)
+{
+	const struct keel_member *m;
+	const struct keel_vf *vf;
+
+	list_for_each_entry(m, &pool->members, node)
+		keel_member_for_each_vf(vf, m)
+			if (vf->holds && ether_addr_equal(vf->told.mac, mac))
+				return true;
+	return false;
+}
+
+/**
+ * keel_mac_used - is there a VF that was told a MAC?
+ * @mac: the MAC
+ *
+ * A card would not know to which of two a frame goes.
+ *
+ * Context: keel_sriov.lock is held.
+ */
+bool keel_mac_used(const u8 *mac)
+{
+	const struct keel_vf_pool *pool;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	list_for_each_entry(pool, &keel_sriov.pools, node)
+		if (keel_pool_has_mac(pool, mac))
+			return true;
+	return false;
+}
+
 static bool keel_port_wants(const struct keel_port *port)
 {
 	if (port->vf || !port->vm || port->declined)
 		return false;
-	return port->pool->mac != KEEL_POOL_MAC_GUEST ||
-	       (port->rule && !is_zero_ether_addr(port->rule->mac));
+	if (port->pool->mac != KEEL_POOL_MAC_GUEST)
+		return true;
+	return port->rule && !is_zero_ether_addr(port->rule->mac) &&
+	       !keel_mac_used(port->rule->mac);
 }
 
 static struct choose_port keel_port_wish(const struct keel_port *port)
@@ -353,4 +386,20 @@ void keel_vf_pool_assign(struct keel_vf_pool *pool)
 	keel_vf_pool_lease(pool);
 	if (pool->reclaim)
 		keel_vf_pool_reclaim(pool);
+}
+
+/**
+ * keel_vf_pools_assign - likewise, in all pools
+ *
+ * Who waits for a MAC that was another VF's may be in another pool.
+ *
+ * Context: may sleep; keel_sriov.lock is held.
+ */
+void keel_vf_pools_assign(void)
+{
+	struct keel_vf_pool *pool;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	list_for_each_entry(pool, &keel_sriov.pools, node)
+		keel_vf_pool_assign(pool);
 }

@@ -263,6 +263,8 @@ struct keel_vf_pool *keel_vf_pool_create(const char *name, const char *on);
 void keel_vf_pool_leave(struct keel_vf_pool *pool);
 void keel_vf_pool_free(struct keel_vf_pool *pool);
 void keel_vf_pool_assign(struct keel_vf_pool *pool);
+void keel_vf_pools_assign(void);
+bool keel_mac_used(const u8 *mac);
 u32 keel_vf_pool_nr_free(const struct keel_vf_pool *pool);
 u32 keel_vf_pool_nr_reserved(const struct keel_vf_pool *pool);
 

@@ -45,6 +45,9 @@ enum keel_port_state keel_port_state(const struct keel_port *port,
 	if (port->pool->mac == KEEL_POOL_MAC_GUEST &&
 	    (!port->rule || is_zero_ether_addr(port->rule->mac)))
 		*why = "the MAC of the guest's network device is not told";
+	else if (port->pool->mac == KEEL_POOL_MAC_GUEST &&
+		 keel_mac_used(port->rule->mac))
+		*why = "another VF has that MAC";
 	else if (port->pool->leaving)
 		*why = "the pool is being deleted";
 	return KEEL_PORT_STATE_WAITING;

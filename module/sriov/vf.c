@@ -202,7 +202,7 @@ static void keel_vf_do_scrub(struct keel_vf *vf)
 		return;
 	}
 	keel_vf_move_announced(vf, KEEL_VF_STATE_FREE);
-	keel_vf_pool_assign(vf->member->pool);
+	keel_vf_pools_assign();
 }
 
 static void keel_vf_do_lease(struct keel_vf *vf)
@@ -345,6 +345,7 @@ void keel_vf_vanish(struct keel_vf *vf)
 int keel_vf_lease(struct keel_vf *vf, struct keel_port *port)
 {
 	struct keel_vf_pool *pool = vf->member->pool;
+	u8 mac[ETH_ALEN];
 
 	lockdep_assert_held(&keel_sriov.lock);
 	/* Nobody is leased anything while the module goes. */
@@ -356,9 +357,12 @@ int keel_vf_lease(struct keel_vf *vf, struct keel_port *port)
 	port->vf = vf;
 	vf->told = pool->profile;
 	if (pool->mac == KEEL_POOL_MAC_GUEST)
-		ether_addr_copy(vf->told.mac, port->rule->mac);
+		ether_addr_copy(mac, port->rule->mac);
 	else
-		eth_random_addr(vf->told.mac);
+		do
+			eth_random_addr(mac);
+		while (keel_mac_used(mac));
+	ether_addr_copy(vf->told.mac, mac);
 	/* 0 is the generation of no lease. */
 	vf->generation = vf->generation + 1 ?: 1;
 	pool->leases++;

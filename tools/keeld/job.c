@@ -134,6 +134,8 @@ static int look_and_do(struct job *j)
 	if (!j->plugged)
 		return -1;
 	err = tell_macs(j);
+	if (plug_may(&j->q))
+		return -1;
 	err = take_out(j) ?: err;
 	return put_in(j) ?: err;
 }

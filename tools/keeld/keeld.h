@@ -46,6 +46,7 @@ struct nic {
 
 int plug_connect(struct qmp *q, uint32_t pid);
 int plug_nic(struct qmp *q, uint32_t pid, const char *tap, struct nic *nic);
+int plug_may(struct qmp *q);
 json_t *plug_list(struct qmp *q);
 int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic);
 int plug_del(struct qmp *q, const char *name);

@@ -221,6 +221,52 @@ static int plug_look(struct qmp *q, const char *name, json_t *own)
 	return json_object_set_new(own, name, host);
 }
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+	while (*words && strcmp(word, *words))
+		words++;
+	return *words;
+}
+
+/* The "status" in what a monitor says when it is asked; "" if it says nothing. */
+static void ask_status(struct qmp *q, const char *what, char *status, size_t len)
+{
+	json_t *said = qmp_try(q, what, NULL, -1, QMP_CALL_MS);
+	const char *s = json_string_value(json_object_get(said, "status"));
+
+	snprintf(status, len, "%s", s ?: "");
+	json_decref(said);
+}
+
+/**
+ * plug_may - may devices come and go now?
+ * @q: the monitor
+ *
+ * Not while the VM is on its way from one host to another, or is saved: QEMU refuses
+ * that, or worse.
+ *
+ * Return: 0, or -1 after fail().
+ */
+int plug_may(struct qmp *q)
+{
+	static const char *const over[] = {
+		"", "none", "completed", "cancelled", "failed", NULL
+	};
+	static const char *const away[] = {
+		"postmigrate", "finish-migrate", NULL
+	};
+	char status[32];
+
+	ask_status(q, "query-status", status, sizeof(status));
+	if (!strcmp(status, "inmigrate"))
+		return fail("the VM is arriving: VFs are plugged in when it is there");
+	if (is_one_of(status, away))
+		return fail("the VM has left");
+	ask_status(q, "query-migrate", status, sizeof(status));
+	return is_one_of(status, over) ? 0 :
+	       fail("the VM is being migrated or saved: nothing is plugged in or out meanwhile");
+}
+
 /**
  * plug_list - the VFs that keeld has plugged in
  * @q: the monitor
