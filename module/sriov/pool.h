@@ -47,11 +47,14 @@
 #define KEEL_VLAN_MAX		4094
 #define KEEL_MEMBERS_MAX	64	/* of a pool */
 
+/* For a profile: on, unless the driver does not know of such a thing. */
+#define KEEL_SPOOFCHECK_IF_ABLE	2
+
 /**
  * struct keel_vf_profile - what a VF is told when it is leased
  * @vlan: tag, 0 for none
  * @trust: it may set its MAC and go promiscuous
- * @spoofcheck: what it sends must be from its MAC
+ * @spoofcheck: what it sends must be from its MAC; 0, 1 or KEEL_SPOOFCHECK_IF_ABLE
  * @min_rate: Mbit/s, 0: none
  * @max_rate: likewise
  * @mac: its MAC; zero after scrubbing

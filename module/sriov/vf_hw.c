@@ -238,6 +238,11 @@ static bool keel_differs(u32 told, u32 is)
 	return told != is && !(is == U32_MAX && !told);
 }
 
+static bool keel_spoofcheck_differs(u32 told, u32 is)
+{
+	return told == KEEL_SPOOFCHECK_IF_ABLE ? !is : keel_differs(told, is);
+}
+
 /* Only what is another: not all drivers can be told all, or at any time. */
 static int keel_vf_tell(const struct keel_vf_told *t,
 			const struct keel_vf_profile *p)
@@ -250,7 +255,7 @@ static int keel_vf_tell(const struct keel_vf_told *t,
 	if (!err && is.vlan != p->vlan)
 		err = KEEL_TELL(t, "VLAN", ndo_set_vf_vlan, p->vlan, 0,
 				htons(ETH_P_8021Q));
-	if (!err && keel_differs(p->spoofcheck, is.spoofchk))
+	if (!err && keel_spoofcheck_differs(p->spoofcheck, is.spoofchk))
 		err = KEEL_TELL(t, "spoof check", ndo_set_vf_spoofchk,
 				p->spoofcheck);
 	if (!err && keel_differs(p->trust, is.trusted))
@@ -279,9 +284,9 @@ static int keel_vf_verify(const struct keel_vf_told *t,
 	else if (is.vlan != p->vlan)
 		snprintf(t->why, t->len, "its VLAN reads back as %u, not %u",
 			 is.vlan, p->vlan);
-	else if (keel_differs(p->spoofcheck, is.spoofchk))
-		snprintf(t->why, t->len, "its spoof check reads back as %u, not %u",
-			 is.spoofchk, p->spoofcheck);
+	else if (keel_spoofcheck_differs(p->spoofcheck, is.spoofchk))
+		snprintf(t->why, t->len, "its spoof check reads back as %d, not %d",
+			 is.spoofchk, !!p->spoofcheck);
 	else if (keel_differs(p->trust, is.trusted))
 		snprintf(t->why, t->len, "its trust reads back as %u, not %u",
 			 is.trusted, p->trust);
@@ -370,7 +375,9 @@ static int keel_hw_reset(struct pci_dev *pdev)
  */
 int keel_hw_scrub(struct pci_dev *pdev, u32 index, char *why, size_t len)
 {
-	const struct keel_vf_profile clean = { .spoofcheck = 1 };
+	const struct keel_vf_profile clean = {
+		.spoofcheck = KEEL_SPOOFCHECK_IF_ABLE,
+	};
 	int err;
 
 	pci_clear_master(pdev);
