@@ -30,4 +30,18 @@ static inline int keel_nl_put_u64(struct sk_buff *skb, int attr, u64 value)
 	return nla_put_u64_64bit(skb, attr, value, 0);
 }
 
+/* A number of a request, or what it is @otherwise. */
+static inline u32 keel_nl_u32(struct genl_info *info, int attr, u32 otherwise)
+{
+	return info->attrs[attr] ? nla_get_u32(info->attrs[attr]) : otherwise;
+}
+
+/* Refuse a request, with a sentence that outlives it. Return: @err. */
+static inline int keel_nl_bad(struct genl_info *info, int err, const char *why)
+{
+	if (info->extack)
+		info->extack->_msg = why;
+	return err;
+}
+
 #endif /* KEEL_CORE_NETLINK_H */

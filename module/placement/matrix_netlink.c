@@ -192,10 +192,7 @@ int keel_nl_matrix_load_doit(struct sk_buff *skb, struct genl_info *info)
 		why = "a matrix needs a row and a column for each of its nodes";
 	if (!why)
 		why = keel_matrix_check_latency(nla_data(latency), nr * nr);
-	if (why) {
-		if (info->extack)
-			info->extack->_msg = why;
-		return -EINVAL;
-	}
+	if (why)
+		return keel_nl_bad(info, -EINVAL, why);
 	return keel_matrix_load(nla_data(nodes), nr, nla_data(latency));
 }

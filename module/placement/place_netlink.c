@@ -276,11 +276,6 @@ int keel_nl_place_vm_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb
 	return skb->len ?: err;
 }
 
-static u32 keel_nl_u32(struct genl_info *info, int attr, u32 otherwise)
-{
-	return info->attrs[attr] ? nla_get_u32(info->attrs[attr]) : otherwise;
-}
-
 int keel_nl_place_start_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	const struct keel_place_options *u = &keel_place_usual;

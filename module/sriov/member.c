@@ -47,8 +47,16 @@ static bool keel_pf_has_users(struct pci_dev *pf)
 	return false;
 }
 
-/* What its driver says to so many VFs. */
-static int keel_pf_set_vfs(struct pci_dev *pf, u32 nr)
+/**
+ * keel_pf_set_vfs - make VFs of a PF that has none, or have those go that it has
+ * @pf: the PF
+ * @nr: how many; 0: they go
+ *
+ * Context: may sleep, for as long as the driver takes; takes the PF's device lock.
+ * Return: 0, also if it is so already; -EOPNOTSUPP if its driver cannot, or it
+ * has none; or what that says.
+ */
+int keel_pf_set_vfs(struct pci_dev *pf, u32 nr)
 {
 	struct pci_driver *drv;
 	int ret = -EOPNOTSUPP;
@@ -59,20 +67,6 @@ static int keel_pf_set_vfs(struct pci_dev *pf, u32 nr)
 		ret = !nr == !pci_num_vf(pf) ? 0 : drv->sriov_configure(pf, nr);
 	device_unlock(&pf->dev);
 	return ret < 0 ? ret : 0;
-}
-
-/**
- * keel_pf_make_vfs - make VFs of a PF that has none
- * @pf: the PF
- * @nr: how many
- *
- * Context: may sleep, for as long as the driver takes; takes the PF's device lock.
- * Return: 0, also if it has some by now; -EOPNOTSUPP if its driver cannot, or it
- * has none; or what that says.
- */
-int keel_pf_make_vfs(struct pci_dev *pf, u32 nr)
-{
-	return keel_pf_set_vfs(pf, nr);
 }
 
 /**

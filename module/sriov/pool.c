@@ -111,7 +111,7 @@ void keel_vf_pool_free(struct keel_vf_pool *pool)
 	kfree(pool);
 }
 
-static bool keel_pool_has_mac(const struct keel_vf_pool *pool, const u8 *mac)
+static bool keel_vf_pool_has_mac(const struct keel_vf_pool *pool, const u8 *mac)
 {
 	const struct keel_member *m;
 	const struct keel_vf *vf;
@@ -137,7 +137,7 @@ bool keel_mac_used(const u8 *mac)
 
 	lockdep_assert_held(&keel_sriov.lock);
 	list_for_each_entry(pool, &keel_sriov.pools, node)
-		if (keel_pool_has_mac(pool, mac))
+		if (keel_vf_pool_has_mac(pool, mac))
 			return true;
 	return false;
 }

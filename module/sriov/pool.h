@@ -280,7 +280,7 @@ void keel_member_look(struct keel_member *m);
 void keel_member_leave(struct keel_member *m);
 bool keel_member_left(const struct keel_member *m);
 bool keel_member_held(const struct keel_member *m);
-int keel_pf_make_vfs(struct pci_dev *pf, u32 nr);
+int keel_pf_set_vfs(struct pci_dev *pf, u32 nr);
 void keel_sriov_device_gone(struct pci_dev *pdev);
 struct keel_vf *keel_vf_find(const char *pci);
 

@@ -13,13 +13,6 @@
 
 #define VFS_MAX		65535	/* of a PF: TotalVFs has 16 bits */
 
-static int keel_nl_bad(struct genl_info *info, int err, const char *why)
-{
-	if (info->extack)
-		info->extack->_msg = why;
-	return err;
-}
-
 /* A word that can be shown and typed. */
 static bool keel_is_word(const char *s, size_t room)
 {
@@ -60,25 +53,20 @@ static struct keel_vf_pool *keel_nl_pool(struct genl_info *info)
 	return ERR_PTR(-ENOENT);
 }
 
-static u32 keel_nl_value(struct genl_info *info, int attr, u32 otherwise)
-{
-	return info->attrs[attr] ? nla_get_u32(info->attrs[attr]) : otherwise;
-}
-
 /* What a pool is to be like: what a request says, and what is there else. */
 static int keel_nl_pool_like(struct genl_info *info, struct keel_vf_pool *pool)
 {
 	struct keel_vf_profile p = {
-		.vlan = keel_nl_value(info, KEEL_A_VLAN, pool->profile.vlan),
-		.trust = keel_nl_value(info, KEEL_A_TRUST, pool->profile.trust),
-		.spoofcheck = keel_nl_value(info, KEEL_A_SPOOFCHECK,
-					    pool->profile.spoofcheck),
-		.min_rate = keel_nl_value(info, KEEL_A_MIN_RATE,
-					  pool->profile.min_rate),
-		.max_rate = keel_nl_value(info, KEEL_A_MAX_RATE,
-					  pool->profile.max_rate),
+		.vlan = keel_nl_u32(info, KEEL_A_VLAN, pool->profile.vlan),
+		.trust = keel_nl_u32(info, KEEL_A_TRUST, pool->profile.trust),
+		.spoofcheck = keel_nl_u32(info, KEEL_A_SPOOFCHECK,
+					  pool->profile.spoofcheck),
+		.min_rate = keel_nl_u32(info, KEEL_A_MIN_RATE,
+					pool->profile.min_rate),
+		.max_rate = keel_nl_u32(info, KEEL_A_MAX_RATE,
+					pool->profile.max_rate),
 	};
-	u32 reclaim = keel_nl_value(info, KEEL_A_RECLAIM, pool->reclaim);
+	u32 reclaim = keel_nl_u32(info, KEEL_A_RECLAIM, pool->reclaim);
 
 	if (p.vlan > KEEL_VLAN_MAX)
 		return keel_nl_bad(info, -EINVAL, "a VLAN is from 1 to 4094, and 0 is none");
@@ -87,9 +75,9 @@ static int keel_nl_pool_like(struct genl_info *info, struct keel_vf_pool *pool)
 	if (p.max_rate && p.min_rate > p.max_rate)
 		return keel_nl_bad(info, -EINVAL, "the rate promised is above the rate allowed");
 	pool->profile = p;
-	pool->policy = keel_nl_value(info, KEEL_A_POLICY, pool->policy);
-	pool->mac = keel_nl_value(info, KEEL_A_MAC_POLICY, pool->mac);
-	pool->reserve = keel_nl_value(info, KEEL_A_RESERVE, pool->reserve);
+	pool->policy = keel_nl_u32(info, KEEL_A_POLICY, pool->policy);
+	pool->mac = keel_nl_u32(info, KEEL_A_MAC_POLICY, pool->mac);
+	pool->reserve = keel_nl_u32(info, KEEL_A_RESERVE, pool->reserve);
 	pool->reclaim = reclaim;
 	return 0;
 }
@@ -167,7 +155,12 @@ int keel_nl_pool_set_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static const char keel_which_port[] = "say which port by its tap's name";
+/* The port a request is about, by name; NULL and a sentence if it names none. */
+static const char *keel_nl_port(struct genl_info *info)
+{
+	return keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ,
+			    "say which port by its tap's name");
+}
 
 int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
@@ -180,7 +173,7 @@ int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 	if (err)
 		return err;
-	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, keel_which_port);
+	port = keel_nl_port(info);
 	if (!port)
 		return -EINVAL;
 	if (mac && (nla_len(mac) != ETH_ALEN ||
@@ -201,14 +194,14 @@ int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 int keel_nl_pool_reserve_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	u32 seconds = keel_nl_value(info, KEEL_A_SECONDS, 0);
+	u32 seconds = keel_nl_u32(info, KEEL_A_SECONDS, 0);
 	int err = keel_nl_may_change(skb, info);
 	struct keel_vf_pool *pool;
 	const char *port;
 
 	if (err)
 		return err;
-	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, keel_which_port);
+	port = keel_nl_port(info);
 	if (!port)
 		return -EINVAL;
 	if (!seconds || seconds > SECONDS_MAX)
@@ -233,7 +226,7 @@ int keel_nl_pool_cancel_doit(struct sk_buff *skb, struct genl_info *info)
 
 	if (err)
 		return err;
-	port = keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ, keel_which_port);
+	port = keel_nl_port(info);
 	if (!port)
 		return -EINVAL;
 	mutex_lock(&keel_sriov.lock);
@@ -421,8 +414,8 @@ static int keel_nl_pool_add_pf(struct genl_info *info, struct pci_dev *pf)
 		err = keel_nl_bad(info, -EOPNOTSUPP,
 				  "the PF has no network device that can tell VFs what to be");
 	if (!err && makes)
-		err = keel_pf_make_vfs(pf, info->attrs[KEEL_A_VFS] ?
-				       vfs[nr - 1] + 1 : nr);
+		err = keel_pf_set_vfs(pf, info->attrs[KEEL_A_VFS] ?
+				      vfs[nr - 1] + 1 : nr);
 	if (err == -EOPNOTSUPP && !(info->extack && info->extack->_msg))
 		keel_nl_bad(info, err, "the PF's driver cannot make VFs");
 	m->made = makes && !err;
