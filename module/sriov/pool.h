@@ -149,6 +149,8 @@ struct keel_member {
  * @name: of the tap
  * @priority: the higher, the sooner
  * @mac: of the guest's network device; zero: not told
+ * @mac_vm: number of the VM that had the port when that was told: it is that VM's;
+ *	0: whoever's that comes
  * @reserved: a VF is kept for it
  * @until: end of that, in jiffies
  */
@@ -157,6 +159,7 @@ struct keel_port_rule {
 	char name[IFNAMSIZ];
 	u32 priority;
 	u8 mac[ETH_ALEN];
+	u32 mac_vm;
 	bool reserved;
 	u64 until;
 };

@@ -53,6 +53,59 @@ enum keel_port_state keel_port_state(const struct keel_port *port,
 	return KEEL_PORT_STATE_WAITING;
 }
 
+/* The ports of that name have, or have no longer, what was told of it. */
+static void keel_port_rule_apply(struct keel_vf_pool *pool,
+				 struct keel_port_rule *rule, bool keep)
+{
+	struct keel_port *port;
+
+	list_for_each_entry(port, &pool->ports, node)
+		if (!strcmp(port->name, rule->name))
+			port->rule = keep ? rule : NULL;
+}
+
+/* One that says nothing any more is none. */
+static void keel_port_rule_tidy(struct keel_vf_pool *pool,
+				struct keel_port_rule *rule)
+{
+	bool keep = rule->priority || !is_zero_ether_addr(rule->mac) ||
+		    rule->reserved;
+
+	keel_port_rule_apply(pool, rule, keep);
+	if (keep)
+		return;
+	list_del(&rule->node);
+	kfree(rule);
+}
+
+/* The rule of that name, or a new one. */
+static struct keel_port_rule *keel_port_rule_get(struct keel_vf_pool *pool,
+						 const char *name)
+{
+	struct keel_port_rule *rule = keel_port_rule(pool, name);
+
+	if (rule)
+		return rule;
+	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
+	if (!rule)
+		return NULL;
+	strscpy(rule->name, name, sizeof(rule->name));
+	list_add_tail(&rule->node, &pool->rules);
+	return rule;
+}
+
+/* A MAC that was told of the VM that the port had is not another's. */
+static void keel_port_forget_mac(struct keel_port *port)
+{
+	struct keel_port_rule *rule = port->rule;
+
+	if (!rule || !rule->mac_vm)
+		return;
+	eth_zero_addr(rule->mac);
+	rule->mac_vm = 0;
+	keel_port_rule_tidy(port->pool, rule);
+}
+
 /* Its lease, if it has one, ends. */
 static void keel_port_unlease(struct keel_port *port, const char *why)
 {
@@ -70,6 +123,7 @@ void keel_port_forget(struct keel_port *port)
 {
 	lockdep_assert_held(&keel_sriov.lock);
 	keel_port_unlease(port, "its port has gone, and the VM still has it");
+	keel_port_forget_mac(port);
 	list_del(&port->node);
 	keel_port_announce(port, true);
 	kfree(port);
@@ -115,12 +169,14 @@ static int keel_port_see(struct keel_vf_pool *pool, const struct keel_tap *tap)
 		return -ENOMEM;
 	port->seen = true;
 	if (strcmp(port->name, tap->name)) {
+		keel_port_forget_mac(port);
 		strscpy(port->name, tap->name, sizeof(port->name));
 		port->rule = keel_port_rule(pool, port->name);
 		news = true;
 	}
 	if (port->vm != tap->vm) {
 		keel_port_unlease(port, "its port is another VM's now");
+		keel_port_forget_mac(port);
 		port->declined = false;
 		port->vm = tap->vm;
 		port->pid = tap->pid;
@@ -180,47 +236,6 @@ int keel_ports_look(void)
 	return ret;
 }
 
-/* The ports of that name have, or have no longer, what was told of it. */
-static void keel_port_rule_apply(struct keel_vf_pool *pool,
-				 struct keel_port_rule *rule, bool keep)
-{
-	struct keel_port *port;
-
-	list_for_each_entry(port, &pool->ports, node)
-		if (!strcmp(port->name, rule->name))
-			port->rule = keep ? rule : NULL;
-}
-
-/* One that says nothing any more is none. */
-static void keel_port_rule_tidy(struct keel_vf_pool *pool,
-				struct keel_port_rule *rule)
-{
-	bool keep = rule->priority || !is_zero_ether_addr(rule->mac) ||
-		    rule->reserved;
-
-	keel_port_rule_apply(pool, rule, keep);
-	if (keep)
-		return;
-	list_del(&rule->node);
-	kfree(rule);
-}
-
-/* The rule of that name, or a new one. */
-static struct keel_port_rule *keel_port_rule_get(struct keel_vf_pool *pool,
-						 const char *name)
-{
-	struct keel_port_rule *rule = keel_port_rule(pool, name);
-
-	if (rule)
-		return rule;
-	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
-	if (!rule)
-		return NULL;
-	strscpy(rule->name, name, sizeof(rule->name));
-	list_add_tail(&rule->node, &pool->rules);
-	return rule;
-}
-
 static struct keel_port *keel_port_by_name(struct keel_vf_pool *pool,
 					   const char *name)
 {
@@ -239,7 +254,8 @@ static struct keel_port *keel_port_by_name(struct keel_vf_pool *pool,
  * @priority: its priority, or NULL
  * @mac: the MAC of the guest's network device, or NULL
  *
- * A lease that is out keeps the MAC it has.
+ * A lease that is out keeps the MAC it has. A MAC that is told while a VM has the
+ * port goes when that VM does.
  *
  * Context: may sleep; keel_sriov.lock is held.
  * Return: 0 or -ENOMEM.
@@ -256,10 +272,12 @@ int keel_port_rule_set(struct keel_vf_pool *pool, const char *name,
 		return -ENOMEM;
 	if (priority)
 		rule->priority = *priority;
-	if (mac)
-		ether_addr_copy(rule->mac, mac);
-	keel_port_rule_tidy(pool, rule);
 	port = keel_port_by_name(pool, name);
+	if (mac) {
+		ether_addr_copy(rule->mac, mac);
+		rule->mac_vm = port ? port->vm : 0;
+	}
+	keel_port_rule_tidy(pool, rule);
 	if (port)
 		port->declined = false;
 	keel_vf_pool_assign(pool);
