@@ -343,6 +343,11 @@ unsigned int keel_ports_expire(void);
 enum keel_port_state keel_port_state(const struct keel_port *port,
 				     const char **why);
 
+/* pool_change.c */
+const char *keel_nl_word(struct genl_info *info, int attr, size_t room,
+			 const char *why);
+struct keel_vf_pool *keel_nl_pool(struct genl_info *info);
+
 /* pool_netlink.c */
 void keel_vf_announce(const struct keel_vf *vf);
 void keel_port_announce(const struct keel_port *port, bool gone);
