@@ -50,7 +50,8 @@ emulator_make() {
 		cd /scratch/source
 		while read -r patch file; do
 			cp "$file" "$file.before"
-			spatch --very-quiet --in-place --sp-file "../$patch" "$file"
+			spatch --very-quiet --in-place --sp-file "../$patch" "$file" >../log 2>&1 ||
+				{ cat ../log; exit 1; }
 			if cmp -s "$file" "$file.before"; then
 				echo "lab: $patch changed nothing: is it mended upstream?"
 				exit 1
@@ -77,8 +78,10 @@ emulator_source() {
 		set -- -q -o Dir::Etc::SourceList=/scratch/apt/sources.list \
 			-o Dir::Etc::SourceParts=- -o Dir::State::Lists=/scratch/apt/lists \
 			-o APT::Sandbox::User=root
-		apt-get "$@" update
-		apt-get "$@" --only-source --download-only source "qemu=$version"
+		{
+			apt-get "$@" update &&
+			apt-get "$@" --only-source --download-only source "qemu=$version"
+		} >../log 2>&1 || { cat ../log; exit 1; }
 		tar -C ../source --strip-components=1 -xf ./*.orig.tar.*
 	'
 }
