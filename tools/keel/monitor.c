@@ -127,13 +127,20 @@ static void print_event(const struct keel_event *event)
 	out_flush();
 }
 
-int cmd_monitor(int argc, char **argv)
+static bool of_pools(const struct keel_event *event)
+{
+	return event->type == KEEL_EVENT_POOL_VF ||
+	       event->type == KEEL_EVENT_POOL_PORT ||
+	       event->type == KEEL_EVENT_POOL_PORT_GONE;
+}
+
+static int monitor(bool pools_only)
 {
 	struct keel_event event;
 	struct keel *keel;
 	int err;
 
-	if (nothing_more(argc, argv, "monitor") || keel_connect(&keel))
+	if (keel_connect(&keel))
 		return -1;
 	catch_signals();
 	err = keel_events_subscribe(keel);
@@ -148,7 +155,7 @@ int cmd_monitor(int argc, char **argv)
 			err = 0;
 			continue;
 		}
-		if (!err)
+		if (!err && (!pools_only || of_pools(&event)))
 			print_event(&event);
 		keel_vm_release(&event.vm);
 	}
@@ -156,4 +163,15 @@ int cmd_monitor(int argc, char **argv)
 		fail("%s", keel_error(keel));
 	keel_close(keel);
 	return err && !stop_signal ? -1 : 0;
+}
+
+int cmd_monitor(int argc, char **argv)
+{
+	return nothing_more(argc, argv, "monitor") ?: monitor(false);
+}
+
+/** pool_events - what "keel monitor" tells, of pools alone */
+int pool_events(int argc, char **argv)
+{
+	return nothing_more(argc, argv, "pool events") ?: monitor(true);
 }

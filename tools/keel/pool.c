@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf.h"
 #include "pool.h"
 
 /**
@@ -326,6 +327,17 @@ static int pool_end(int argc, char **argv)
 						generation));
 }
 
+static int pool_check(int argc, char **argv)
+{
+	static const struct option options[] = { { 0 } };
+
+	if (next_option(argc, argv, options) != -1)
+		return -1;
+	if (argc - optind > 1)
+		return bad("pool check: give one file, or none for " KEELD_CONF);
+	return conf_read(argc > optind ? argv[optind] : KEELD_CONF, true);
+}
+
 static const struct cmd verbs[] = {
 	{ "create", pool_create,
 	  "keel pool create POOL SWITCH [--policy near|spread|pack] [--mac random|guest]\n"
@@ -361,6 +373,12 @@ static const struct cmd verbs[] = {
 	{ "show", pool_show,
 	  "keel pool show [POOL]\n"
 	  "    Who has which VF, and why a VM has none.\n" },
+	{ "check", pool_check,
+	  "keel pool check [FILE]\n"
+	  "    Is keeld's configuration, /etc/keel/keel.conf, right?\n" },
+	{ "events", pool_events,
+	  "keel pool events\n"
+	  "    Of what \"keel monitor\" tells that of pools alone.\n" },
 	{ 0 }
 };
 

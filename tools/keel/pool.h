@@ -14,6 +14,9 @@ char *mac_text(const uint8_t *mac, char *buf);
 /* pool_member.c: eth1#0,2-7 */
 int pool_parse_member(const char *text, char **pf, uint32_t **vfs, uint32_t *nr);
 
+/* monitor.c */
+int pool_events(int argc, char **argv);
+
 /* pool_show.c */
 int pool_show(int argc, char **argv);
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /etc/keel/keel.conf: a JSON object. */
-#include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "keeld.h"
+#include <jansson.h>
+
+#include "conf.h"
+#include "keel.h"
 
 struct conf conf = { .unplug_ms = 10000, .retry_ms = 5000 };
 

@@ -15,22 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf.h"
 #include "keel.h"
 #include "qmp.h"
 
-#define KEELD_CONF	"/etc/keel/keel.conf"
 #define DEVICE_NAME_LEN	80
-
-/* conf.c: what the configuration says, or else what is usual */
-struct conf {
-	char **qmp;		/* where monitors are: %n is the VM's name, %p its pid */
-	unsigned int unplug_ms;	/* a guest has so long to let a device go */
-	unsigned int retry_ms;	/* before what did not work is tried again */
-};
-
-extern struct conf conf;
-
-int conf_read(const char *path, bool must);
 
 /* state.c: of what the kernel knows */
 const struct keel_pool_port *state_port(const struct keel_pools *s,
@@ -47,12 +36,14 @@ struct nic {
 int plug_connect(struct qmp *q, uint32_t pid);
 int plug_nic(struct qmp *q, uint32_t pid, const char *tap, struct nic *nic);
 int plug_may(struct qmp *q);
+int plug_memory(struct qmp *q, uint64_t *bytes);
 json_t *plug_list(struct qmp *q);
 int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic);
 int plug_del(struct qmp *q, const char *name);
 
-/* node.c: /dev/vfio */
+/* node.c: what a VMM that is not root's needs to have a VF */
 int node_give(const char *pci, uint32_t pid);
+int node_let_lock(uint32_t pid, uint64_t bytes);
 void node_take_back(const char *pci);
 
 /* job.c: what is to be done in a VM */
