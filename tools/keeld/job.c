@@ -97,11 +97,14 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 {
 	const struct keel_pool_port *port = state_port(&j->state, vf);
 	struct nic nic;
+	uint64_t memory;
 
 	/* It has gone since: its lease is about to end. */
 	if (!port)
 		return 0;
-	if (plug_nic(&j->q, j->pid, port->name, &nic) || node_give(vf->pci, j->pid))
+	if (plug_nic(&j->q, j->pid, port->name, &nic) ||
+	    plug_memory(&j->q, &memory) || node_let_lock(j->pid, memory) ||
+	    node_give(vf->pci, j->pid))
 		return -1;
 	if (plug_add(&j->q, vf, &nic))
 		return j->q.silent || j->q.closed ? -1 : refused(j, vf);

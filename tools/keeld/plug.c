@@ -268,6 +268,24 @@ int plug_may(struct qmp *q)
 }
 
 /**
+ * plug_memory - how much memory the guest has
+ * @q: the monitor
+ * @bytes: (out) that
+ *
+ * Return: 0, or -1 after fail().
+ */
+int plug_memory(struct qmp *q, uint64_t *bytes)
+{
+	json_t *said = qmp_call(q, "query-memory-size-summary", NULL, -1,
+				QMP_CALL_MS);
+
+	*bytes = json_integer_value(json_object_get(said, "base-memory")) +
+		 json_integer_value(json_object_get(said, "plugged-memory"));
+	json_decref(said);
+	return said ? 0 : -1;
+}
+
+/**
  * plug_list - the VFs that keeld has plugged in
  * @q: the monitor
  *
