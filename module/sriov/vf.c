@@ -12,8 +12,8 @@
 /* How long to wait before a look whether it is still held; doubled each time. */
 #define LOOK_MS		4
 #define LOOK_MS_MAX	1000
-/* So often it is tried to bind a VF, which takes a second. */
-#define BIND_LOOKS	8
+/* So often it is tried to scrub or to bind a VF, which takes a second. */
+#define TRY_LOOKS	8
 /* Who has not let go after so many looks, half a minute, may never do so. */
 #define STUCK_LOOKS	36
 
@@ -153,6 +153,15 @@ static void keel_vf_look_again(struct keel_vf *vf, const char *why)
 	queue_delayed_work(keel_sriov.wq, &vf->work, msecs_to_jiffies(ms));
 }
 
+/* What may go better the next time is tried again, for a while. */
+static bool keel_vf_try_again(struct keel_vf *vf, int err, const char *why)
+{
+	if ((err != -EAGAIN && err != -ENOMEM) || vf->looks >= TRY_LOOKS)
+		return false;
+	keel_vf_look_again(vf, why);
+	return true;
+}
+
 /* Each of these begins and ends with the lock, and does not hold it between. */
 static void keel_vf_do_foreign(struct keel_vf *vf)
 {
@@ -197,6 +206,8 @@ static void keel_vf_do_scrub(struct keel_vf *vf)
 	if (vf->gone)
 		return;
 	vf->scrub_ns = ns;
+	if (keel_vf_try_again(vf, err, why))
+		return;
 	if (err) {
 		keel_vf_quarantine(vf, why);
 		return;
@@ -223,10 +234,8 @@ static void keel_vf_do_lease(struct keel_vf *vf)
 	vf->bind_ns = ktime_get_ns() - configured;
 	if (vf->gone)
 		return;
-	if (err == -EAGAIN && vf->looks < BIND_LOOKS) {
-		keel_vf_look_again(vf, why);
+	if (keel_vf_try_again(vf, err, why))
 		return;
-	}
 	if (err)
 		keel_vf_quarantine(vf, why);
 	else if (vf->ending)
