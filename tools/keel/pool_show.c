@@ -103,12 +103,21 @@ static void show_reservations(const struct keel_pool *p)
 	out_end();
 }
 
+/* A column of the table; what there is not has no key. */
+static void show_word(const char *key, const char *fmt, const char *word)
+{
+	if (word[0])
+		out_str(key, fmt, word);
+	else
+		out_text(fmt, "-");
+}
+
 static void show_vf(const struct keel_pool_vf *vf)
 {
 	char mac[MAC_TEXT_LEN], time[48];
 
 	out_object(NULL);
-	out_str("vf", "  %-13s", vf->pci[0] ? vf->pci : "-");
+	show_word("vf", "  %-13s", vf->pci);
 	out_str("pf", NULL, vf->pf);
 	out_u64("index", NULL, vf->index);
 	out_str("state", " %-11s", keel_vf_state_name(vf->state));
@@ -116,10 +125,12 @@ static void show_vf(const struct keel_pool_vf *vf)
 	out_str("since", " %s",
 		time_text(vf->since_ns, time, sizeof(time)));
 	show_node(vf->node, " %4llu");
-	out_str("mac", " %-17s", vf->told ? mac_text(vf->mac, mac) : "-");
-	out_u64("vlan", vf->told ? " %4llu" : NULL, vf->vlan);
-	out_text(vf->told ? "" : "    -");
-	out_str("port", " %-15s", vf->port[0] ? vf->port : "-");
+	show_word("mac", " %-17s", vf->told ? mac_text(vf->mac, mac) : "");
+	if (vf->told)
+		out_u64("vlan", " %4llu", vf->vlan);
+	else
+		out_text("    -");
+	show_word("port", " %-15s", vf->port);
 	if (vf->vm)
 		out_u64("vm", " %llu", vf->vm);
 	if (vf->why[0])
@@ -151,6 +162,7 @@ static void show_vfs(const struct keel_pool *p, const struct keel_pools *a)
 
 static void show_port(const struct keel_pool_port *port)
 {
+	static const uint8_t none[6];
 	char mac[MAC_TEXT_LEN], time[48];
 	char *name = port->vm ? vm_name(port->pid) : NULL;
 
@@ -170,7 +182,8 @@ static void show_port(const struct keel_pool_port *port)
 		out_u64("node", " on node %llu", port->node);
 	out_u64("priority", port->priority ? ", priority %llu" : NULL,
 		port->priority);
-	out_str("mac", NULL, mac_text(port->mac, mac));
+	if (memcmp(port->mac, none, sizeof(none)))
+		out_str("mac", NULL, mac_text(port->mac, mac));
 	out_str("since", NULL, time_text(port->since_ns, time, sizeof(time)));
 	if (port->why[0])
 		out_str("why", ": %s", port->why);
