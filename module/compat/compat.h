@@ -280,6 +280,25 @@ static inline int keel_driver_override(struct pci_dev *pdev, const char *name)
 #endif
 }
 
+/* Which driver alone may have it; "" if any that matches. */
+static inline void keel_driver_override_get(struct pci_dev *pdev, char *name,
+					    size_t len)
+{
+	const char *now;
+
+	device_lock(&pdev->dev);
+#ifdef KEEL_HAVE_DEVICE_SET_DRIVER_OVERRIDE
+	spin_lock(&pdev->dev.driver_override.lock);
+	now = pdev->dev.driver_override.name;
+	strscpy(name, now ?: "", len);
+	spin_unlock(&pdev->dev.driver_override.lock);
+#else
+	now = pdev->driver_override;
+	strscpy(name, now ?: "", len);
+#endif
+	device_unlock(&pdev->dev);
+}
+
 /* Under rtnl_lock(), for the operations of a network device. */
 static inline void keel_netdev_lock_ops(struct net_device *dev)
 {

@@ -68,6 +68,16 @@ struct keel_vf_profile {
 	u8 mac[ETH_ALEN];
 };
 
+/**
+ * struct keel_vf_former - what a VF had when it was taken
+ * @driver: its driver, "" for none
+ * @override: the one driver that might have it, "" for any
+ */
+struct keel_vf_former {
+	char driver[32];
+	char override[32];
+};
+
 struct keel_member;
 struct keel_port;
 
@@ -86,8 +96,8 @@ struct keel_port;
  * @ending: the lease is to end as soon as it has begun
  * @leaving: the pool is to have it no more
  * @holds: it holds the module
- * @taken: from the driver it had
- * @former: that driver, "" for none
+ * @taken: from what it had
+ * @former: that
  * @looks: that found it held by somebody
  * @configure_ns: the last lease took so long to configure
  * @bind_ns: and to bind
@@ -110,7 +120,7 @@ struct keel_vf {
 	bool leaving;
 	bool holds;
 	bool taken;
-	char former[32];
+	struct keel_vf_former former;
 	unsigned int looks;
 	u64 configure_ns;
 	u64 bind_ns;
@@ -302,8 +312,8 @@ bool keel_vf_coming(const struct keel_vf *vf);
 struct net_device *keel_pf_netdev(const struct pci_dev *pf);
 bool keel_hw_users(struct pci_dev *pdev, char *why, size_t len);
 int keel_hw_isolated(struct pci_dev *pdev, char *why, size_t len);
-int keel_hw_take(struct pci_dev *pdev, char *former, size_t len);
-void keel_hw_give_back(struct pci_dev *pdev, const char *former);
+int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former);
+void keel_hw_give_back(struct pci_dev *pdev, const struct keel_vf_former *former);
 int keel_hw_scrub(struct pci_dev *pdev, u32 index, char *why, size_t len);
 int keel_hw_configure(struct pci_dev *pdev, u32 index,
 		      const struct keel_vf_profile *p, char *why, size_t len);

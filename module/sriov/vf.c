@@ -128,11 +128,13 @@ static void keel_vf_absent(struct keel_vf *vf)
 /* It is nobody's of the pool any more: what it had it has back. */
 static void keel_vf_give_back(struct keel_vf *vf)
 {
+	static const struct keel_vf_former nothing;
 	struct pci_dev *pdev = vf->pdev;
+
 	/* Nobody leases one that is leaving: it stays as it is meanwhile. */
 	mutex_unlock(&keel_sriov.lock);
 	if (vf->taken)
-		keel_hw_give_back(pdev, vf->member->made ? "" : vf->former);
+		keel_hw_give_back(pdev, vf->member->made ? &nothing : &vf->former);
 	mutex_lock(&keel_sriov.lock);
 	keel_vf_absent(vf);
 }
@@ -165,8 +167,9 @@ static bool keel_vf_try_again(struct keel_vf *vf, int err, const char *why)
 /* Each of these begins and ends with the lock, and does not hold it between. */
 static void keel_vf_do_foreign(struct keel_vf *vf)
 {
-	char why[KEEL_WHY_LEN], former[sizeof(vf->former)];
 	struct pci_dev *pdev = vf->pdev;
+	struct keel_vf_former former;
+	char why[KEEL_WHY_LEN];
 	bool used;
 	int err;
 
@@ -174,7 +177,7 @@ static void keel_vf_do_foreign(struct keel_vf *vf)
 	err = keel_hw_isolated(pdev, why, sizeof(why));
 	used = !err && keel_hw_users(pdev, why, sizeof(why));
 	if (!err && !used)
-		err = keel_hw_take(pdev, former, sizeof(former));
+		err = keel_hw_take(pdev, &former);
 	if (err == -ENOMEM)
 		strscpy(why, "memory is short", sizeof(why));
 	mutex_lock(&keel_sriov.lock);
@@ -185,7 +188,7 @@ static void keel_vf_do_foreign(struct keel_vf *vf)
 	} else if (err) {
 		keel_vf_quarantine(vf, why);
 	} else {
-		strscpy(vf->former, former, sizeof(vf->former));
+		vf->former = former;
 		vf->taken = true;
 		keel_vf_move(vf, KEEL_VF_STATE_SCRUBBING);
 	}
@@ -252,13 +255,14 @@ static void keel_vf_do_lease(struct keel_vf *vf)
  */
 static void keel_vf_do_release(struct keel_vf *vf)
 {
-	char why[KEEL_WHY_LEN], former[sizeof(vf->former)];
 	struct pci_dev *pdev = vf->pdev;
+	struct keel_vf_former former;
+	char why[KEEL_WHY_LEN];
 	bool used;
 
 	mutex_unlock(&keel_sriov.lock);
 	used = keel_hw_users(pdev, why, sizeof(why));
-	if (!used && keel_hw_take(pdev, former, sizeof(former))) {
+	if (!used && keel_hw_take(pdev, &former)) {
 		strscpy(why, "memory is short", sizeof(why));
 		used = true;
 	}

@@ -160,41 +160,46 @@ int keel_hw_isolated(struct pci_dev *pdev, char *why, size_t len)
 /**
  * keel_hw_take - no driver is to have a VF, until keel says so
  * @pdev: the VF, which nobody uses
- * @former: set to the driver that it had, "" for none
- * @len: of that
+ * @former: set to what it had
  *
  * Whoever opens it by VFIO at this moment is waited for.
  *
  * Return: 0 or -ENOMEM.
  */
-int keel_hw_take(struct pci_dev *pdev, char *former, size_t len)
+int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former)
 {
-	int err = keel_driver_override(pdev, NO_DRIVER);
+	int err;
 
+	keel_driver_override_get(pdev, former->override,
+				 sizeof(former->override));
+	former->driver[0] = 0;
+	err = keel_driver_override(pdev, NO_DRIVER);
 	if (err)
 		return err;
-	*former = 0;
 	device_lock(&pdev->dev);
 	if (pdev->dev.driver)
-		strscpy(former, pdev->dev.driver->name, len);
+		strscpy(former->driver, pdev->dev.driver->name,
+			sizeof(former->driver));
 	device_unlock(&pdev->dev);
 	device_release_driver(&pdev->dev);
 	return 0;
 }
 
 /**
- * keel_hw_give_back - let a VF have the driver that it had
+ * keel_hw_give_back - let a VF have the driver that it had, and the override
  * @pdev: the VF
  * @former: of keel_hw_take()
  */
-void keel_hw_give_back(struct pci_dev *pdev, const char *former)
+void keel_hw_give_back(struct pci_dev *pdev, const struct keel_vf_former *former)
 {
-	/* vfio-pci takes only what it is told to. */
-	bool vfio = !strcmp(former, VFIO_PCI);
-
-	keel_driver_override(pdev, vfio ? VFIO_PCI : "");
-	if (*former && device_attach(&pdev->dev) < 0)
-		pci_warn(pdev, "%s does not take it back\n", former);
+	/* Others might match it as well. */
+	if (former->driver[0]) {
+		keel_driver_override(pdev, former->driver);
+		if (device_attach(&pdev->dev) <= 0)
+			pci_warn(pdev, "%s does not take it back\n",
+				 former->driver);
+	}
+	keel_driver_override(pdev, former->override);
 }
 
 /* What VFs are told is told to the PF's network device, under its locks. */
