@@ -100,12 +100,13 @@ void keel_member_bequeath(struct keel_member *m)
  *
  * VFs that were made for it go, if no driver has one.
  *
- * Context: may sleep, likewise; keel_sriov.lock is not held.
+ * Context: may sleep, likewise; keel_sriov.making is held, keel_sriov.lock is not.
  */
 void keel_member_free(struct keel_member *m)
 {
 	struct keel_vf *vf;
 
+	lockdep_assert_held(&keel_sriov.making);
 	keel_member_for_each_vf(vf, m)
 		cancel_delayed_work_sync(&vf->work);
 	if (m->pf && m->made && !keel_pf_has_users(m->pf))

@@ -21,6 +21,9 @@
  * back, and that is verified, before it is free. Each lease has a generation: who
  * ends one says which, so what comes late ends nobody else's.
  *
+ * keel_sriov.making is held, before any other lock, from looking how many VFs a PF has
+ * until they are a pool's or gone: members come and go one after the other.
+ *
  * keel_sriov.lock protects all of it but hardware. A VF in a state with work to do
  * (foreign, scrubbing, leasing, releasing) belongs to its work: that alone touches
  * the device, without the lock, and alone moves it on. Others leave it a mark:
@@ -247,12 +250,14 @@ struct keel_vf_pool {
  * @ports: so many came
  * @closed: keel is being unloaded
  * @changed: woken whenever a VF has moved or something has left
+ * @making: members are made and freed under it
  * @turns: so many times
  * @wq: the works of VFs
  * @look: looks at switches and PFs
  */
 struct keel_sriov {
-	struct mutex lock;	/* all of it, as said above */
+	struct mutex making;	/* members, as said above */
+	struct mutex lock;	/* all of it, likewise */
 	struct list_head pools;
 	u64 ports;
 	bool closed;

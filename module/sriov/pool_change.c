@@ -295,7 +295,7 @@ static int keel_nl_pool_join(struct genl_info *info, struct keel_member *m,
 	return 0;
 }
 
-/* The reference to @pf goes with it. */
+/* The reference to @pf goes with it. keel_sriov.making is held. */
 static int keel_nl_pool_add_pf(struct genl_info *info, struct pci_dev *pf)
 {
 	bool makes = !pci_num_vf(pf);
@@ -305,6 +305,7 @@ static int keel_nl_pool_add_pf(struct genl_info *info, struct pci_dev *pf)
 
 	nr = keel_nl_vfs(info, pf, &vfs);
 	m = nr > 0 ? keel_member_create(pci_name(pf), pf, vfs, nr) : NULL;
+	lockdep_assert_held(&keel_sriov.making);
 	if (!m) {
 		pci_dev_put(pf);
 		kvfree(vfs);
@@ -353,7 +354,14 @@ int keel_nl_pool_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!pf)
 		return keel_nl_bad(info, -ENODEV,
 				   "there is no such PCI device, and no network device of one");
-	return keel_nl_pool_add_pf(info, pf);
+	err = mutex_lock_killable(&keel_sriov.making);
+	if (err) {
+		pci_dev_put(pf);
+		return err;
+	}
+	err = keel_nl_pool_add_pf(info, pf);
+	mutex_unlock(&keel_sriov.making);
+	return err;
 }
 
 /* A VM was found to have a VF of it still, though its lease is over. */
@@ -390,7 +398,7 @@ static bool keel_leaving_waits(const char *name, const char *member)
  */
 static int keel_leaving_wait(const char *name, const char *member)
 {
-	int seen;
+	int seen, err;
 
 	for (;;) {
 		seen = atomic_read(&keel_sriov.turns);
@@ -403,7 +411,11 @@ static int keel_leaving_wait(const char *name, const char *member)
 			return -EINTR;
 	}
 	mutex_unlock(&keel_sriov.lock);
-	return 0;
+	/* It is in no pool any more, but may have VFs still. */
+	err = mutex_lock_killable(&keel_sriov.making);
+	if (!err)
+		mutex_unlock(&keel_sriov.making);
+	return err;
 }
 
 static int keel_nl_busy(struct genl_info *info)

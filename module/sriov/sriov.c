@@ -22,6 +22,7 @@
 static void keel_sriov_look_fn(struct work_struct *work);
 
 struct keel_sriov keel_sriov = {
+	.making = __MUTEX_INITIALIZER(keel_sriov.making),
 	.lock = __MUTEX_INITIALIZER(keel_sriov.lock),
 	.pools = LIST_HEAD_INIT(keel_sriov.pools),
 	.changed = __WAIT_QUEUE_HEAD_INITIALIZER(keel_sriov.changed),
@@ -61,6 +62,7 @@ static void keel_sriov_reap(void)
 	struct keel_member *m, *next;
 	LIST_HEAD(left);
 
+	mutex_lock(&keel_sriov.making);
 	mutex_lock(&keel_sriov.lock);
 	list_for_each_entry_safe(pool, next_pool, &keel_sriov.pools, node) {
 		list_for_each_entry_safe(m, next, &pool->members, node) {
@@ -78,6 +80,7 @@ static void keel_sriov_reap(void)
 		list_del(&m->node);
 		keel_member_free(m);
 	}
+	mutex_unlock(&keel_sriov.making);
 
 	/* A pool that is gone has left nothing behind. */
 	mutex_lock(&keel_sriov.lock);
