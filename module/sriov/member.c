@@ -160,6 +160,8 @@ void keel_member_look(struct keel_member *m)
 		if (!pdev->is_virtfn || pci_physfn(pdev) != m->pf)
 			continue;
 		vf = keel_member_vf(m, pci_iov_vf_id(pdev));
+		if (vf && vf->dying == pdev)
+			continue;
 		if (vf && !vf->pdev)
 			keel_vf_appear(vf, pdev);
 		there += !!vf;
@@ -244,13 +246,25 @@ struct keel_vf *keel_vf_find(const char *pci)
 	return NULL;
 }
 
+static void keel_vf_device_gone(struct keel_vf *vf, const struct pci_dev *pdev,
+				bool removed)
+{
+	if (vf->pdev == pdev) {
+		vf->dying = pdev;
+		keel_vf_vanish(vf);
+	}
+	if (removed && vf->dying == pdev)
+		vf->dying = NULL;
+}
+
 /**
  * keel_sriov_device_gone - a PCI device is being removed
  * @pdev: the device; perhaps one of a pool
+ * @removed: nobody finds it any more
  *
  * Context: may sleep; takes keel_sriov.lock.
  */
-void keel_sriov_device_gone(struct pci_dev *pdev)
+void keel_sriov_device_gone(struct pci_dev *pdev, bool removed)
 {
 	struct keel_vf_pool *pool;
 	struct keel_member *m;
@@ -260,8 +274,7 @@ void keel_sriov_device_gone(struct pci_dev *pdev)
 	list_for_each_entry(pool, &keel_sriov.pools, node) {
 		list_for_each_entry(m, &pool->members, node) {
 			keel_member_for_each_vf(vf, m)
-				if (vf->pdev == pdev)
-					keel_vf_vanish(vf);
+				keel_vf_device_gone(vf, pdev, removed);
 			if (m->pf != pdev)
 				continue;
 			pci_dev_put(m->pf);

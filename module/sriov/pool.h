@@ -96,6 +96,8 @@ struct keel_port;
  * @told: what it was told for the lease
  * @since: CLOCK_REALTIME of its state, ns
  * @gone: the device is being removed
+ * @dying: the device that is, until it is not to be found any more; to be compared
+ *	with, no more
  * @ending: the lease is to end as soon as it has begun
  * @leaving: the pool is to have it no more
  * @holds: it holds the module
@@ -119,6 +121,7 @@ struct keel_vf {
 	struct keel_vf_profile told;
 	u64 since;
 	bool gone;
+	const struct pci_dev *dying;
 	bool ending;
 	bool leaving;
 	bool holds;
@@ -299,7 +302,7 @@ void keel_member_leave(struct keel_member *m);
 bool keel_member_left(const struct keel_member *m);
 bool keel_member_held(const struct keel_member *m);
 int keel_pf_set_vfs(struct pci_dev *pf, u32 nr);
-void keel_sriov_device_gone(struct pci_dev *pdev);
+void keel_sriov_device_gone(struct pci_dev *pdev, bool removed);
 struct keel_vf *keel_vf_find(const char *pci);
 
 /* vf.c */

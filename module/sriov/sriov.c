@@ -128,7 +128,8 @@ static int keel_sriov_pci(struct notifier_block *nb, unsigned long event,
 	if (keel_sriov_unused())
 		return NOTIFY_DONE;
 	if (event == BUS_NOTIFY_DEL_DEVICE || event == BUS_NOTIFY_REMOVED_DEVICE)
-		keel_sriov_device_gone(to_pci_dev(dev));
+		keel_sriov_device_gone(to_pci_dev(dev),
+				       event == BUS_NOTIFY_REMOVED_DEVICE);
 	if (event == BUS_NOTIFY_ADD_DEVICE || event == BUS_NOTIFY_REMOVED_DEVICE)
 		keel_sriov_look(0);
 	return NOTIFY_DONE;

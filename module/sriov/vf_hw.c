@@ -358,13 +358,16 @@ static int keel_hw_quiet(struct pci_dev *pdev, char *why, size_t len)
  */
 static int keel_hw_reset(struct pci_dev *pdev)
 {
-	int err;
+	int err = -ENODEV;
 
 	device_lock(&pdev->dev);
-	pci_cfg_access_lock(pdev);
-	err = pcie_reset_flr(pdev, PCI_RESET_PROBE) ?:
-	      pci_reset_function_locked(pdev);
-	pci_cfg_access_unlock(pdev);
+	/* One that is not there any more would be waited for, for a minute. */
+	if (device_is_registered(&pdev->dev)) {
+		pci_cfg_access_lock(pdev);
+		err = pcie_reset_flr(pdev, PCI_RESET_PROBE) ?:
+		      pci_reset_function_locked(pdev);
+		pci_cfg_access_unlock(pdev);
+	}
 	device_unlock(&pdev->dev);
 	return err;
 }
