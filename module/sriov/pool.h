@@ -194,6 +194,7 @@ struct keel_port_rule {
  * @order: of all ports that came
  * @vf: the VF it has, or NULL
  * @declined: it is to have none, until something is told of it
+ * @refusal: why, if its last VF could not be told what to be; "" else
  * @outbid: its last VF was taken for a port of higher priority
  * @seen: by the look under way
  */
@@ -210,6 +211,7 @@ struct keel_port {
 	u64 order;
 	struct keel_vf *vf;
 	bool declined;
+	char refusal[KEEL_WHY_LEN];
 	bool outbid;
 	bool seen;
 };
@@ -248,12 +250,12 @@ struct keel_vf_pool {
 
 /**
  * struct keel_sriov - the room
+ * @making: members are made and freed under it
  * @lock: protects all of it, and whatever it leads to
  * @pools: all of them
  * @ports: so many came
  * @closed: keel is being unloaded
  * @changed: woken whenever a VF has moved or something has left
- * @making: members are made and freed under it
  * @turns: so many times
  * @wq: the works of VFs
  * @look: looks at switches and PFs
@@ -357,6 +359,9 @@ int keel_port_rule_set(struct keel_vf_pool *pool, const char *name,
 int keel_port_reserve(struct keel_vf_pool *pool, const char *name, u32 seconds);
 int keel_port_cancel(struct keel_vf_pool *pool, const char *name);
 void keel_port_arrived(struct keel_port *port);
+void keel_port_decline(struct keel_port *port, const char *why);
+void keel_port_undecline(struct keel_port *port);
+void keel_ports_reconsider(struct keel_vf_pool *pool);
 unsigned int keel_ports_expire(void);
 enum keel_port_state keel_port_state(const struct keel_port *port,
 				     const char **why);

@@ -162,8 +162,10 @@ int keel_nl_pool_set_doit(struct sk_buff *skb, struct genl_info *info)
 	err = PTR_ERR_OR_ZERO(pool);
 	if (!err)
 		err = keel_nl_pool_like(info, pool);
-	if (!err)
+	if (!err) {
+		keel_ports_reconsider(pool);
 		keel_vf_pool_assign(pool);
+	}
 	mutex_unlock(&keel_sriov.lock);
 	return err;
 }
@@ -303,9 +305,9 @@ static int keel_nl_pool_add_pf(struct genl_info *info, struct pci_dev *pf)
 	u32 *vfs = NULL;
 	int nr, err = 0;
 
+	lockdep_assert_held(&keel_sriov.making);
 	nr = keel_nl_vfs(info, pf, &vfs);
 	m = nr > 0 ? keel_member_create(pci_name(pf), pf, vfs, nr) : NULL;
-	lockdep_assert_held(&keel_sriov.making);
 	if (!m) {
 		pci_dev_put(pf);
 		kvfree(vfs);

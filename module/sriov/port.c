@@ -36,7 +36,8 @@ enum keel_port_state keel_port_state(const struct keel_port *port,
 		return KEEL_PORT_STATE_UNOWNED;
 	}
 	if (port->declined) {
-		*why = "its lease was ended before the VM did";
+		*why = port->refusal[0] ? port->refusal :
+		       "its lease was ended before the VM did";
 		return KEEL_PORT_STATE_DECLINED;
 	}
 	*why = port->outbid ? "a port of higher priority was given its VF" :
@@ -104,6 +105,51 @@ static void keel_port_forget_mac(struct keel_port *port)
 	eth_zero_addr(rule->mac);
 	rule->mac_vm = 0;
 	keel_port_rule_tidy(port->pool, rule);
+}
+
+/**
+ * keel_port_decline - a port is to have no VF, until something is told of it
+ * @port: the port
+ * @why: a sentence, "" if its lease was ended
+ *
+ * Context: may sleep; keel_sriov.lock is held.
+ */
+void keel_port_decline(struct keel_port *port, const char *why)
+{
+	lockdep_assert_held(&keel_sriov.lock);
+	port->vf = NULL;
+	port->declined = true;
+	strscpy(port->refusal, why, sizeof(port->refusal));
+	keel_port_announce(port, false);
+}
+
+/**
+ * keel_port_undecline - a port may have a VF again
+ * @port: the port
+ *
+ * Context: keel_sriov.lock is held.
+ */
+void keel_port_undecline(struct keel_port *port)
+{
+	lockdep_assert_held(&keel_sriov.lock);
+	port->declined = false;
+	port->refusal[0] = 0;
+}
+
+/**
+ * keel_ports_reconsider - what VFs are told is another: it may be taken now
+ * @pool: the pool
+ *
+ * Context: keel_sriov.lock is held.
+ */
+void keel_ports_reconsider(struct keel_vf_pool *pool)
+{
+	struct keel_port *port;
+
+	lockdep_assert_held(&keel_sriov.lock);
+	list_for_each_entry(port, &pool->ports, node)
+		if (port->refusal[0])
+			keel_port_undecline(port);
 }
 
 /* Its lease, if it has one, ends. */
@@ -177,7 +223,7 @@ static int keel_port_see(struct keel_vf_pool *pool, const struct keel_tap *tap)
 	if (port->vm != tap->vm) {
 		keel_port_unlease(port, "its port is another VM's now");
 		keel_port_forget_mac(port);
-		port->declined = false;
+		keel_port_undecline(port);
 		port->vm = tap->vm;
 		port->pid = tap->pid;
 		news = true;
@@ -279,7 +325,7 @@ int keel_port_rule_set(struct keel_vf_pool *pool, const char *name,
 	}
 	keel_port_rule_tidy(pool, rule);
 	if (port)
-		port->declined = false;
+		keel_port_undecline(port);
 	keel_vf_pool_assign(pool);
 	return 0;
 }

@@ -112,7 +112,7 @@ int keel_nl_lease_end_doit(struct sk_buff *skb, struct genl_info *info)
 		err = keel_nl_bad(info, -ESTALE, "that lease is over; the VF was not touched");
 	} else {
 		if (vf->port)
-			vf->port->declined = true;
+			keel_port_decline(vf->port, "");
 		keel_vf_end(vf, "its lease was ended, and the VM still has it");
 	}
 	mutex_unlock(&keel_sriov.lock);

@@ -219,6 +219,21 @@ static void keel_vf_do_scrub(struct keel_vf *vf)
 	keel_vf_pools_assign();
 }
 
+/*
+ * The PF's driver does not take what the VM's profile says: nothing is wrong with the
+ * VF, and another would fare no better.
+ */
+static void keel_vf_refused(struct keel_vf *vf, const char *why)
+{
+	struct keel_port *port = vf->port;
+
+	keel_vf_move(vf, KEEL_VF_STATE_RELEASING);
+	if (!port)
+		return;
+	vf->port = NULL;
+	keel_port_decline(port, why);
+}
+
 static void keel_vf_do_lease(struct keel_vf *vf)
 {
 	struct keel_vf_profile told = vf->told;
@@ -239,7 +254,9 @@ static void keel_vf_do_lease(struct keel_vf *vf)
 		return;
 	if (keel_vf_try_again(vf, err, why))
 		return;
-	if (err)
+	if (err == -EOPNOTSUPP)
+		keel_vf_refused(vf, why);
+	else if (err)
 		keel_vf_quarantine(vf, why);
 	else if (vf->ending)
 		keel_vf_move(vf, KEEL_VF_STATE_RELEASING);

@@ -212,11 +212,12 @@ struct keel_vf_told {
 
 static int keel_told(const struct keel_vf_told *t, const char *what, int err)
 {
-	if (err)
-		snprintf(t->why, t->len, "%s does not take its %s (error %d)%s",
-			 t->dev->name, what, -err,
-			 t->dev->flags & IFF_UP ? "" : "; it is down");
-	return err;
+	if (!err)
+		return 0;
+	snprintf(t->why, t->len, "%s does not take its %s (error %d)%s",
+		 t->dev->name, what, -err,
+		 t->dev->flags & IFF_UP ? "" : "; it is down");
+	return err == -ENOMEM ? err : -EOPNOTSUPP;
 }
 
 #define KEEL_TELL(t, what, op, ...)					\
@@ -234,7 +235,7 @@ static int keel_vf_ask(const struct keel_vf_told *t, struct ifla_vf_info *is)
 	if (err)
 		snprintf(t->why, t->len, "%s does not say what it is (error %d)",
 			 t->dev->name, -err);
-	return err;
+	return err && err != -ENOMEM ? -EIO : err;
 }
 
 /* Who cannot say that is taken to be as it always is: off. */
@@ -312,8 +313,8 @@ static int keel_vf_verify(const struct keel_vf_told *t,
  * @why: set to a sentence if it is not
  * @len: of that
  *
- * Return: 0; -ENODEV without a network device of the PF; -EIO if it reads back
- * as something else, or what the PF's driver said.
+ * Return: 0; -ENODEV without a network device of the PF; -EOPNOTSUPP if the PF's
+ * driver does not take it; -ENOMEM; -EIO if it reads back as something else, or does not.
  */
 int keel_hw_configure(struct pci_dev *pdev, u32 index,
 		      const struct keel_vf_profile *p, char *why, size_t len)
