@@ -10,6 +10,7 @@ boot_distance=
 boot_hmat=
 boot_dimm=
 boot_igb=0
+boot_acs=
 boot_iommu=0
 boot_net=
 boot_timeout=300
@@ -28,6 +29,7 @@ boot_options() {
 		--no-keel)	boot_keel=0; shift; continue ;;
 		--no-build)	boot_build=0; shift; continue ;;
 		--iommu)	boot_iommu=1; shift; continue ;;
+		--no-acs)	boot_acs=,disable-acs=on; shift; continue ;;
 		--shell)	boot_shell=1; boot_timeout=86400; shift; continue ;;
 		esac
 		[ $# -gt 1 ] || die "$1: unknown, or lacks its value (see lab help)"
@@ -222,7 +224,7 @@ boot_add_igb() {
 			bus=,bus=px$i
 			boot_qemu+=(-device "pxb-pcie,id=px$i,bus=pcie.0,bus_nr=$((32 * (i + 1))),numa_node=$((i % nodes))")
 		fi
-		boot_qemu+=(-device "pcie-root-port,id=rp$i,chassis=$((i + 1)),slot=$((i + 1))$bus"
+		boot_qemu+=(-device "pcie-root-port,id=rp$i,chassis=$((i + 1)),slot=$((i + 1))$bus$boot_acs"
 			-netdev "user,id=u$i,restrict=on"
 			-device "igb,bus=rp$i,netdev=u$i,mac=52:54:00:aa:00:0$i")
 	done
