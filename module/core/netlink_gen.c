@@ -11,7 +11,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_SECONDS + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_IFINDEX + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
 	[KEEL_A_NODES] = { .type = NLA_BINARY, },
 	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
@@ -44,10 +44,11 @@ const struct nla_policy keel_nl_policy[KEEL_A_SECONDS + 1] = {
 	[KEEL_A_MAC] = { .type = NLA_BINARY, },
 	[KEEL_A_RECLAIM] = { .type = NLA_U32, },
 	[KEEL_A_SECONDS] = { .type = NLA_U32, },
+	[KEEL_A_IFINDEX] = { .type = NLA_U32, },
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[26] = {
+const struct genl_small_ops keel_nl_ops[28] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -178,6 +179,16 @@ const struct genl_small_ops keel_nl_ops[26] = {
 	{
 		.cmd	= KEEL_CMD_LEASE_END,
 		.doit	= keel_nl_lease_end_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_SWITCH_PORT_GET,
+		.dumpit	= keel_nl_switch_port_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_SWITCH_PORT_SET,
+		.doit	= keel_nl_switch_port_set_doit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 };

@@ -12,10 +12,10 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-extern const struct nla_policy keel_nl_policy[KEEL_A_SECONDS + 1];
+extern const struct nla_policy keel_nl_policy[KEEL_A_IFINDEX + 1];
 
 /* Ops table for keel */
-extern const struct genl_small_ops keel_nl_ops[26];
+extern const struct genl_small_ops keel_nl_ops[28];
 
 int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -50,6 +50,9 @@ int keel_nl_pool_port_set_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_pool_reserve_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_pool_cancel_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_lease_end_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_switch_port_get_dumpit(struct sk_buff *skb,
+				   struct netlink_callback *cb);
+int keel_nl_switch_port_set_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KEEL_NLGRP_EVENTS,

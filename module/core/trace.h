@@ -186,6 +186,27 @@ TRACE_EVENT(keel_vf,
 		  __entry->generation)
 );
 
+/* A tap came to a datapath of Open vSwitch, was told of, or left ("" datapath). */
+TRACE_EVENT(keel_switch_port,
+	TP_PROTO(const char *tap, int ifindex, const char *datapath,
+		 const char *on),
+	TP_ARGS(tap, ifindex, datapath, on),
+	TP_STRUCT__entry(
+		__array(char, tap, 16)
+		__field(int, ifindex)
+		__array(char, datapath, 16)
+		__array(char, on, 16)
+	),
+	TP_fast_assign(
+		strscpy(__entry->tap, tap, sizeof(__entry->tap));
+		__entry->ifindex = ifindex;
+		strscpy(__entry->datapath, datapath, sizeof(__entry->datapath));
+		strscpy(__entry->on, on, sizeof(__entry->on));
+	),
+	TP_printk("tap=%s ifindex=%d datapath=%s on=%s", __entry->tap,
+		  __entry->ifindex, __entry->datapath, __entry->on)
+);
+
 #endif /* KEEL_CORE_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

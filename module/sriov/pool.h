@@ -30,6 +30,11 @@
  * gone, ending, leaving. Since the device's own locks and rtnl_lock() are taken by
  * that work only, without keel_sriov.lock, notifiers that come with them held may
  * take the lock.
+ *
+ * Which bridge of Open vSwitch a tap is on was told by somebody; that is rtnl_lock()'s
+ * alone (switch.c). A look takes it down with the taps' masters, so it is of the same
+ * instant, and then takes keel_sriov.lock: what is told or forgotten in between is
+ * seen by another look, which that calls for.
  */
 #ifndef KEEL_SRIOV_POOL_H
 #define KEEL_SRIOV_POOL_H
@@ -49,6 +54,7 @@
 #define KEEL_WHY_LEN		128
 #define KEEL_VLAN_MAX		4094
 #define KEEL_MEMBERS_MAX	64	/* of a pool */
+#define KEEL_TOLD_MAX		16384	/* taps whose bridge was told */
 
 /* For a profile: on, unless the driver does not know of such a thing. */
 #define KEEL_SPOOFCHECK_IF_ABLE	2
@@ -351,6 +357,33 @@ struct keel_tap {
 
 int keel_taps_find(struct keel_tap **taps, size_t *nr);
 
+/* switch.c: which switch a tap is on; under rtnl_lock() */
+
+/**
+ * struct keel_switch_port - a tap that is or was in a datapath of Open vSwitch
+ * @name: its own
+ * @ifindex: likewise
+ * @datapath: name of the datapath; "": it has left
+ * @on: name of the bridge; "": nobody has told
+ */
+struct keel_switch_port {
+	char name[IFNAMSIZ];
+	int ifindex;
+	char datapath[IFNAMSIZ];
+	char on[IFNAMSIZ];
+};
+
+bool keel_is_tap(const struct net_device *dev);
+bool keel_may_be_switch(const struct net_device *dev, const char **why);
+const char *keel_tap_switch(struct net_device *dev);
+bool keel_switch_port_get(struct net_device *dev, struct keel_switch_port *port);
+int keel_switch_tell(struct net_device *dev, const char *on);
+void keel_switch_netdev(unsigned long event, void *ptr);
+void keel_switch_exit(void);
+
+/* switch_netlink.c */
+void keel_switch_port_announce(const struct keel_switch_port *port);
+
 /* port.c */
 int keel_ports_look(void);
 void keel_port_forget(struct keel_port *port);
@@ -370,6 +403,9 @@ enum keel_port_state keel_port_state(const struct keel_port *port,
 const char *keel_nl_word(struct genl_info *info, int attr, size_t room,
 			 const char *why);
 struct keel_vf_pool *keel_nl_pool(struct genl_info *info);
+
+/* port_change.c */
+const char *keel_nl_port(struct genl_info *info);
 
 /* pool_netlink.c */
 void keel_vf_announce(const struct keel_vf *vf);

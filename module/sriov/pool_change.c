@@ -96,16 +96,17 @@ static int keel_nl_pool_like(struct genl_info *info, struct keel_vf_pool *pool)
 }
 
 /* A device that is there and is no switch cannot be one. */
-static bool keel_may_be_switch(const char *name)
+static int keel_nl_switch(struct genl_info *info, const char *name)
 {
 	struct net_device *dev;
+	const char *why;
 	bool may;
 
 	rtnl_lock();
 	dev = __dev_get_by_name(&init_net, name);
-	may = !dev || netif_is_bridge_master(dev);
+	may = !dev || keel_may_be_switch(dev, &why);
 	rtnl_unlock();
-	return may;
+	return may ? 0 : keel_nl_bad(info, -EINVAL, why);
 }
 
 /* The lock is held. */
@@ -142,8 +143,9 @@ int keel_nl_pool_create_doit(struct sk_buff *skb, struct genl_info *info)
 				 "a pool needs a switch: name a bridge") : NULL;
 	if (!on)
 		return -EINVAL;
-	if (!keel_may_be_switch(on))
-		return keel_nl_bad(info, -EINVAL, "that network device is no bridge");
+	err = keel_nl_switch(info, on);
+	if (err)
+		return err;
 	mutex_lock(&keel_sriov.lock);
 	err = keel_nl_pool_make(info, name, on);
 	mutex_unlock(&keel_sriov.lock);

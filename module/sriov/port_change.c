@@ -8,8 +8,13 @@
 
 #define SECONDS_MAX	(24 * 60 * 60)
 
-/* The port a request is about, by name; NULL and a sentence if it names none. */
-static const char *keel_nl_port(struct genl_info *info)
+/**
+ * keel_nl_port - the port a request is about
+ * @info: the request; gets a sentence if it names none
+ *
+ * Return: its name, or NULL.
+ */
+const char *keel_nl_port(struct genl_info *info)
 {
 	return keel_nl_word(info, KEEL_A_PORT, IFNAMSIZ,
 			    "say which port by its tap's name");

@@ -115,6 +115,8 @@ static bool keel_sriov_unused(void)
 static int keel_sriov_netdev(struct notifier_block *nb, unsigned long event,
 			     void *ptr)
 {
+	/* Who is on what is to be known when a pool comes. */
+	keel_switch_netdev(event, ptr);
 	if (!keel_sriov_unused() &&
 	    (event == NETDEV_CHANGEUPPER || event == NETDEV_UNREGISTER ||
 	     event == NETDEV_CHANGENAME || event == NETDEV_CHANGE))
@@ -219,5 +221,6 @@ void keel_sriov_stop(void)
  */
 void keel_sriov_exit(void)
 {
+	keel_switch_exit();
 	destroy_workqueue(keel_sriov.wq);
 }

@@ -6,7 +6,6 @@
  */
 #include <linux/fdtable.h>
 #include <linux/file.h>
-#include <linux/if_arp.h>
 #include <linux/kvm_host.h>
 #include <linux/miscdevice.h>
 #include <linux/netdevice.h>
@@ -15,7 +14,6 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
-#include <net/rtnetlink.h>
 
 #include "core/vm.h"
 #include "sriov/pool.h"
@@ -30,29 +28,23 @@ struct keel_tun_files {
 	u32 nr;
 };
 
-static bool keel_is_tap(const struct net_device *dev)
-{
-	return dev->type == ARPHRD_ETHER && dev->rtnl_link_ops &&
-	       !strcmp(dev->rtnl_link_ops->kind, "tun");
-}
-
-/* Under rtnl_lock(): taps that have a master, up to @room. Return: how many. */
+/* Under rtnl_lock(): taps that are on a switch, up to @room. Return: how many. */
 static size_t keel_taps_list(struct keel_tap *taps, size_t room)
 {
-	struct net_device *dev, *master;
+	struct net_device *dev;
+	const char *on;
 	size_t nr = 0;
 
 	for_each_netdev(&init_net, dev) {
-		master = keel_is_tap(dev) ? netdev_master_upper_dev_get(dev) :
-					    NULL;
-		if (!master)
+		on = keel_is_tap(dev) ? keel_tap_switch(dev) : NULL;
+		if (!on)
 			continue;
 		if (nr < room) {
 			taps[nr] = (struct keel_tap){
 				.ifindex = dev->ifindex, .numa = NUMA_NO_NODE,
 			};
 			strscpy(taps[nr].name, dev->name, IFNAMSIZ);
-			strscpy(taps[nr].on, master->name, IFNAMSIZ);
+			strscpy(taps[nr].on, on, IFNAMSIZ);
 		}
 		nr++;
 	}
