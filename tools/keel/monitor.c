@@ -105,6 +105,22 @@ static void print_pool_port(const struct keel_pool_port *port, bool gone)
 		out_str("why", ": %s", port->why);
 }
 
+static void print_switch_port(const struct keel_switch_port *port)
+{
+	out_str("event", "%s", "switch-port");
+	out_str("port", " %s", port->name);
+	out_u64("ifindex", NULL, port->ifindex);
+	if (!port->datapath[0]) {
+		out_text(": in no datapath any more");
+		return;
+	}
+	out_str("datapath", " in %s", port->datapath);
+	if (port->on[0])
+		out_str("switch", ": on %s", port->on);
+	else
+		out_text(": on which bridge is not told");
+}
+
 static void print_event(const struct keel_event *event)
 {
 	char time[48];
@@ -121,6 +137,8 @@ static void print_event(const struct keel_event *event)
 		 event->type == KEEL_EVENT_POOL_PORT_GONE)
 		print_pool_port(&event->pool_port,
 				event->type == KEEL_EVENT_POOL_PORT_GONE);
+	else if (event->type == KEEL_EVENT_SWITCH_PORT)
+		print_switch_port(&event->switch_port);
 	else
 		print_vm(event);
 	out_text("\n");

@@ -318,6 +318,14 @@ struct keel_pool_port {
 	char why[KEEL_WHY_LEN];
 };
 
+/* A tap that is or was in a datapath of Open vSwitch. */
+struct keel_switch_port {
+	char name[KEEL_IFNAME_LEN];
+	uint32_t ifindex;
+	char datapath[KEEL_IFNAME_LEN];	/* empty: it has left */
+	char on[KEEL_IFNAME_LEN];	/* its bridge; empty: nobody has told */
+};
+
 /* All that is to be known of pools. */
 struct keel_pools {
 	struct keel_pool *pool;
@@ -336,6 +344,7 @@ enum keel_event_type {
 	KEEL_EVENT_POOL_VF,
 	KEEL_EVENT_POOL_PORT,
 	KEEL_EVENT_POOL_PORT_GONE,
+	KEEL_EVENT_SWITCH_PORT,
 };
 
 struct keel_event {
@@ -345,6 +354,7 @@ struct keel_event {
 	struct keel_move move;		/* KEEL_EVENT_MOVE */
 	struct keel_pool_vf pool_vf;	/* KEEL_EVENT_POOL_VF */
 	struct keel_pool_port pool_port;	/* the two port events */
+	struct keel_switch_port switch_port;	/* KEEL_EVENT_SWITCH_PORT */
 };
 
 struct keel;
@@ -405,6 +415,9 @@ int keel_pool_cancel(struct keel *keel, const char *name, const char *port);
 int keel_pool_port_set(struct keel *keel, const char *name, const char *port,
 		       const uint32_t *priority, const uint8_t *mac);
 int keel_lease_end(struct keel *keel, const char *pci, uint32_t generation);
+int keel_switch_port_list(struct keel *keel, struct keel_switch_port **ports);
+int keel_switch_port_set(struct keel *keel, const char *port, uint32_t ifindex,
+			 const char *on);
 
 int keel_events_subscribe(struct keel *keel);
 int keel_fd(const struct keel *keel);

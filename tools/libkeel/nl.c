@@ -599,6 +599,10 @@ static int on_event(struct nl_msg *msg, void *arg)
 			      KEEL_EVENT_POOL_PORT : KEEL_EVENT_POOL_PORT_GONE;
 		slot->err = keel_parse_pool_port(attrs, &event->pool_port);
 		break;
+	case KEEL_CMD_SWITCH_PORT_NTF:
+		event->type = KEEL_EVENT_SWITCH_PORT;
+		slot->err = keel_parse_switch_port(attrs, &event->switch_port);
+		break;
 	default:
 		break;
 	}

@@ -35,5 +35,6 @@ int keel_parse_matrix(struct nlattr **attrs, void *matrix);
 int keel_parse_pool(struct nlattr **attrs, void *pool);
 int keel_parse_pool_vf(struct nlattr **attrs, void *vf);
 int keel_parse_pool_port(struct nlattr **attrs, void *port);
+int keel_parse_switch_port(struct nlattr **attrs, void *port);
 
 #endif

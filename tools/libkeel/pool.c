@@ -150,6 +150,22 @@ int keel_parse_pool_port(struct nlattr **attrs, void *arg)
 	return err;
 }
 
+int keel_parse_switch_port(struct nlattr **attrs, void *arg)
+{
+	static const struct field fields[KEEL_A_SWITCH_PORT_MAX + 1] = {
+		[KEEL_A_SWITCH_PORT_NAME] = STR(keel_switch_port, name),
+		[KEEL_A_SWITCH_PORT_IFINDEX] = U32(keel_switch_port, ifindex),
+		[KEEL_A_SWITCH_PORT_DATAPATH] = STR(keel_switch_port, datapath),
+		[KEEL_A_SWITCH_PORT_SWITCH] = STR(keel_switch_port, on),
+	};
+	struct nlattr *tb[KEEL_A_SWITCH_PORT_MAX + 1];
+
+	if (!attrs[KEEL_A_SWITCH_PORT])
+		return -EBADMSG;
+	return parse_take(attrs[KEEL_A_SWITCH_PORT], tb, KEEL_A_SWITCH_PORT_MAX,
+			  fields, arg);
+}
+
 static int pool_append(struct nlattr **attrs, void *arg)
 {
 	struct list *l = arg;
@@ -174,6 +190,15 @@ static int port_append(struct nlattr **attrs, void *arg)
 					sizeof(*p));
 
 	return p ? keel_parse_pool_port(attrs, p) : -ENOMEM;
+}
+
+static int switch_port_append(struct nlattr **attrs, void *arg)
+{
+	struct list *l = arg;
+	struct keel_switch_port *p = parse_grow(&l->items, (uint32_t *)&l->nr,
+						sizeof(*p));
+
+	return p ? keel_parse_switch_port(attrs, p) : -ENOMEM;
 }
 
 /** keel_pool_list_free() - free what keel_pool_list() gave */
@@ -248,6 +273,19 @@ int keel_pool_vf_list(struct keel *keel, struct keel_pool_vf **vfs)
 int keel_pool_port_list(struct keel *keel, struct keel_pool_port **ports)
 {
 	return list_flat(keel, KEEL_CMD_POOL_PORT_GET, port_append,
+			 (void **)ports);
+}
+
+/**
+ * keel_switch_port_list() - the taps that are in datapaths of Open vSwitch
+ * @keel: the connection
+ * @ports: (out) array for free()
+ *
+ * Return: how many, or a negative errno.
+ */
+int keel_switch_port_list(struct keel *keel, struct keel_switch_port **ports)
+{
+	return list_flat(keel, KEEL_CMD_SWITCH_PORT_GET, switch_port_append,
 			 (void **)ports);
 }
 
@@ -453,4 +491,28 @@ int keel_lease_end(struct keel *keel, const char *pci, uint32_t generation)
 	struct reply r = { 0 };
 
 	return nl_request(keel, KEEL_CMD_LEASE_END, NLM_F_ACK, attr, &r);
+}
+
+/**
+ * keel_switch_port_set() - tell which bridge of Open vSwitch a tap is on
+ * @keel: the connection
+ * @port: name of the tap
+ * @ifindex: likewise
+ * @on: name of the bridge, NULL: it is on none
+ *
+ * Return: 0; -ENODEV if it is another tap's name by now; -ENOTCONN if it is in no
+ * datapath; or another negative errno.
+ */
+int keel_switch_port_set(struct keel *keel, const char *port, uint32_t ifindex,
+			 const char *on)
+{
+	struct attr attr[4] = {
+		attr_str(KEEL_A_PORT, port),
+		ATTR_U32(KEEL_A_IFINDEX, &ifindex),
+	};
+	struct reply r = { 0 };
+
+	if (on)
+		attr[2] = attr_str(KEEL_A_SWITCH, on);
+	return nl_request(keel, KEEL_CMD_SWITCH_PORT_SET, NLM_F_ACK, attr, &r);
 }
