@@ -149,7 +149,8 @@ static bool of_pools(const struct keel_event *event)
 {
 	return event->type == KEEL_EVENT_POOL_VF ||
 	       event->type == KEEL_EVENT_POOL_PORT ||
-	       event->type == KEEL_EVENT_POOL_PORT_GONE;
+	       event->type == KEEL_EVENT_POOL_PORT_GONE ||
+	       event->type == KEEL_EVENT_SWITCH_PORT;
 }
 
 static int monitor(bool pools_only)

@@ -139,7 +139,14 @@ static int parse_pool(int argc, char **argv, int nr, const char *want,
 	return argc - optind == nr ? 0 : bad("pool %s: give %s", argv[0], want);
 }
 
-static int end_request(struct keel *keel, int err)
+/**
+ * end_request - the end of a verb that is one request
+ * @keel: the connection; closed
+ * @err: what it said
+ *
+ * Return: 0, or -1 after bad() or fail().
+ */
+int end_request(struct keel *keel, int err)
 {
 	if (err)
 		pool_error(keel, err);
@@ -343,7 +350,8 @@ static const struct cmd verbs[] = {
 	  "keel pool create POOL SWITCH [--policy near|spread|pack] [--mac random|guest]\n"
 	  "                 [--vlan N] [--trust on|off] [--spoofcheck on|off]\n"
 	  "                 [--rate [MIN-]MAX] [--reserve N] [--reclaim on|off]\n"
-	  "    Make a pool of VFs for the VMs that are on SWITCH, a bridge.\n" },
+	  "    Make a pool of VFs for the VMs that are on SWITCH, a bridge, of Linux or of\n"
+	  "    Open vSwitch.\n" },
 	{ "delete", pool_delete,
 	  "keel pool delete POOL [--force]\n"
 	  "    Give all its VFs back as they were. --force: end leases, too.\n" },
@@ -370,6 +378,10 @@ static const struct cmd verbs[] = {
 	{ "end", pool_end,
 	  "keel pool end VF GENERATION\n"
 	  "    End that lease; the VM's port gets no other.\n" },
+	{ "switch", pool_switch,
+	  "keel pool switch [TAP BRIDGE | TAP --none]\n"
+	  "    Tell which bridge of Open vSwitch TAP is on, if keeld does not, or show what is\n"
+	  "    told.\n" },
 	{ "show", pool_show,
 	  "keel pool show [POOL]\n"
 	  "    Who has which VF, and why a VM has none.\n" },
