@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -10,7 +11,10 @@
 #include "conf.h"
 #include "keel.h"
 
-struct conf conf = { .unplug_ms = 10000, .retry_ms = 5000 };
+struct conf conf = {
+	.unplug_ms = 10000, .retry_ms = 5000,
+	.ovsdb = "/run/openvswitch/db.sock",
+};
 
 static int read_qmp(const char *path, json_t *list)
 {
@@ -45,6 +49,22 @@ static int read_ms(const char *path, const char *key, json_t *value,
 	return 0;
 }
 
+static int read_ovsdb(const char *path, json_t *value)
+{
+	const char *socket = json_string_value(value);
+
+	if (json_is_null(value)) {
+		conf.ovsdb = NULL;
+		return 0;
+	}
+	if (!socket || socket[0] != '/' ||
+	    strlen(socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return bad("%s: \"ovsdb\" must be the path of a socket, or null",
+			   path);
+	conf.ovsdb = strdup(socket);
+	return conf.ovsdb ? 0 : fail("out of memory");
+}
+
 static int read_key(const char *path, const char *key, json_t *value)
 {
 	if (!strcmp(key, "qmp"))
@@ -54,7 +74,9 @@ static int read_key(const char *path, const char *key, json_t *value)
 		return read_ms(path, key, value, &conf.unplug_ms);
 	if (!strcmp(key, "retry_ms"))
 		return read_ms(path, key, value, &conf.retry_ms);
-	return bad("%s: no such key \"%s\"; there are qmp, unplug_ms, retry_ms",
+	if (!strcmp(key, "ovsdb"))
+		return read_ovsdb(path, value);
+	return bad("%s: no such key \"%s\"; there are qmp, unplug_ms, retry_ms, ovsdb",
 		   path, key);
 }
 

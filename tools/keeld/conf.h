@@ -12,6 +12,7 @@ struct conf {
 	char **qmp;		/* where monitors are: %n is the VM's name, %p its pid */
 	unsigned int unplug_ms;	/* a guest has so long to let a device go */
 	unsigned int retry_ms;	/* before what did not work is tried again */
+	const char *ovsdb;	/* its socket; NULL: Open vSwitch is not followed */
 };
 
 extern struct conf conf;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * keeld: plugs the VFs that keel has leased to VMs into these, and unplugs them.
+ * keeld: plugs the VFs that keel has leased to VMs into these, and unplugs them; and
+ * tells the kernel which bridges of Open vSwitch taps are on.
  *
  * The kernel knows who has which VF, the VMM knows what is plugged in; keeld keeps
  * nothing that it could not ask them again. Whenever keel tells of a change it looks
@@ -45,6 +46,12 @@ int plug_del(struct qmp *q, const char *name);
 int node_give(const char *pci, uint32_t pid);
 int node_let_lock(uint32_t pid, uint64_t bytes);
 void node_take_back(const char *pci);
+
+/* ovs.c: the bridges of Open vSwitch */
+void ovs_reconcile(struct keel *keel, bool pools);
+int ovs_fd(void);
+void ovs_hear(void);
+int ovs_wait_ms(void);
 
 /* job.c: what is to be done in a VM */
 int job_run(uint32_t vm, uint32_t pid);

@@ -176,6 +176,7 @@ static void reconcile(struct keel *keel)
 			begin(vm);
 	}
 	forget(keel);
+	ovs_reconcile(keel, s.nr_pools);
 	keel_pools_put(&s);
 }
 
@@ -207,18 +208,27 @@ static int hear(struct keel *events)
 	       fail("%s", keel_error(events));
 }
 
+/* Of two times to wait, where -1 is for ever. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static int serve(struct keel *keel, struct keel *events, int signals)
 {
 	struct pollfd p[] = {
 		{ .fd = keel_fd(events), .events = POLLIN },
 		{ .fd = ended, .events = POLLIN },
 		{ .fd = signals, .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	uint64_t jobs;
 
 	for (;;) {
 		reconcile(keel);
-		if (poll(p, NR(p), wait_ms()) < 0 && errno != EINTR)
+		p[3].fd = ovs_fd();
+		if (poll(p, NR(p), sooner(wait_ms(), ovs_wait_ms())) < 0 &&
+		    errno != EINTR)
 			return fail("poll: %s", strerror(errno));
 		if (p[2].revents)
 			return 0;
@@ -226,6 +236,8 @@ static int serve(struct keel *keel, struct keel *events, int signals)
 			return fail("eventfd: %s", strerror(errno));
 		if (p[0].revents && hear(events))
 			return -1;
+		if (p[3].revents)
+			ovs_hear();
 	}
 }
 

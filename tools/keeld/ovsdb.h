@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KEELD_OVSDB_H
+#define KEELD_OVSDB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ovsdb {
+	int fd;			/* -1: not connected */
+	char *in;
+	size_t have, room;
+	size_t seen;		/* so much of it is looked through for its end */
+	unsigned int depth;	/* there: within so many brackets */
+	bool string;		/* and a string */
+	bool escaped;
+};
+
+int ovsdb_connect(struct ovsdb *db, const char *path);
+void ovsdb_close(struct ovsdb *db);
+int ovsdb_send(struct ovsdb *db, json_t *message);
+int ovsdb_hear(struct ovsdb *db, int (*take)(json_t *message));
+
+#endif
