@@ -1,41 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-"""keeld, and real guests on a bridge whose virtio device a VF stands in for."""
-import json
+"""Real guests on a bridge, whose virtio device a VF stands in for."""
 import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 from poollib import PFS, bridges, gl, netdev, read  # noqa: E402
 
-CONF = "/tmp/keel.conf"
-LOG = "/log/keeld.log"
 PORT = 7000
 HOST = "10.7.0.1"
-
-
-class Daemon:
-    def start(self):
-        with open(LOG, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(["keeld", "--config", CONF], stderr=log)
-        time.sleep(0.3)
-        if self.process.poll() is not None:
-            raise gl.Failed(f"keeld ended with {self.process.returncode}")
-        return self
-
-    def kill(self, sig=signal.SIGKILL):
-        self.process.send_signal(sig)
-        return self.process.wait(10)
-
-    @staticmethod
-    def log():
-        with open(LOG, encoding="utf-8") as f:
-            return f.read()
+# A configuration of keeld's.
+GOOD = {"qmp": ["/run/guest/%n/qmp.sock"], "unplug_ms": 5000, "retry_ms": 500}
 
 
 class Net(gl.Guest):
@@ -99,12 +76,6 @@ def answer():
 
 def frames(guest):
     return int(read(f"/sys/class/net/{guest.tap}/statistics/rx_packets"))
-
-
-def configure():
-    """keeld is told where guests' monitors are."""
-    with open(CONF, "w", encoding="ascii") as f:
-        json.dump({"qmp": ["/run/guest/%n/qmp.sock"], "unplug_ms": 5000, "retry_ms": 500}, f)
 
 
 def bridge():

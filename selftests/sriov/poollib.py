@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import struct
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../guest"))
 
@@ -15,6 +17,7 @@ import guestlib as gl  # noqa: E402
 
 TUNSETIFF, IFF_TAP_NO_PI = 0x400454ca, 0x1002
 KVM_CREATE_VM = 0xae01
+CONF, KEELD_LOG = "/tmp/keel.conf", "/log/keeld.log"
 PCI = "/sys/bus/pci/devices"
 PFS = sorted(os.path.basename(p) for p in glob.glob("/sys/bus/pci/drivers/igb/0000:*"))
 
@@ -136,3 +139,31 @@ def bridges(*names):
         gl.run("ip", "link", "del", name)
         gl.must("ip", "link", "add", name, "type", "bridge")
         gl.must("ip", "link", "set", name, "up")
+
+
+class Keeld:
+    """The daemon, with this configuration."""
+
+    def __init__(self, conf):
+        self.conf, self.process = conf, None
+
+    def start(self, more=None):
+        with open(CONF, "w", encoding="ascii") as f:
+            json.dump({**self.conf, **(more or {})}, f)
+        with open(KEELD_LOG, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(["keeld", "--config", CONF], stderr=log)
+        time.sleep(0.3)
+        if self.process.poll() is not None:
+            raise gl.Failed(f"keeld ended with {self.process.returncode}")
+        return self
+
+    def kill(self, sig=signal.SIGKILL):
+        self.process.send_signal(sig)
+        return self.process.wait(10)
+
+    @staticmethod
+    def log():
+        if not os.path.exists(KEELD_LOG):
+            return ""
+        with open(KEELD_LOG, encoding="utf-8") as f:
+            return f.read()
