@@ -70,7 +70,7 @@ static const struct cmd objects[] = {
 	  "                                 vCPUs, sent to where their memory is near\n",
 	  .object = true },
 	{ "pool", cmd_pool,
-	  "keel pool create|delete|set|add|remove|port|reserve|cancel|end|show\n"
+	  "keel pool create|delete|set|add|remove|port|reserve|cancel|end|hook|show\n"
 	  "                                 SR-IOV devices for the VMs of a virtual switch\n",
 	  .object = true },
 	{ "monitor", cmd_monitor,

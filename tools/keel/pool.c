@@ -382,6 +382,10 @@ static const struct cmd verbs[] = {
 	  "keel pool switch [TAP BRIDGE | TAP --none]\n"
 	  "    Tell which bridge of Open vSwitch TAP is on, if keeld does not, or show what is\n"
 	  "    told.\n" },
+	{ "hook", pool_hook,
+	  "keel pool hook [--seconds N] [--refuse] DOMAIN OPERATION PART MORE <XML\n"
+	  "    What libvirt's hook for QEMU calls: a VF is reserved for each interface of a\n"
+	  "    domain that is to arrive, for N (3600) seconds.\n" },
 	{ "show", pool_show,
 	  "keel pool show [POOL]\n"
 	  "    Who has which VF, and why a VM has none.\n" },

@@ -21,6 +21,9 @@ int pool_events(int argc, char **argv);
 /* pool_switch.c */
 int pool_switch(int argc, char **argv);
 
+/* pool_hook.c: what libvirt calls */
+int pool_hook(int argc, char **argv);
+
 /* pool_show.c */
 int pool_show(int argc, char **argv);
 
