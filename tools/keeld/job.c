@@ -136,9 +136,13 @@ static int look_and_do(struct job *j)
 	j->plugged = plug_list(&j->q);
 	if (!j->plugged)
 		return -1;
-	err = tell_macs(j);
+	/*
+	 * Nor is a MAC told of a VM that is elsewhere: other VFs of the PF would send
+	 * what is for the VM to its VF here.
+	 */
 	if (plug_may(&j->q))
 		return -1;
+	err = tell_macs(j);
 	err = take_out(j) ?: err;
 	return put_in(j) ?: err;
 }
