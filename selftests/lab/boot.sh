@@ -13,6 +13,7 @@ boot_igb=0
 boot_acs=
 boot_iommu=0
 boot_net=
+boot_net_host=0
 boot_timeout=300
 boot_log=
 boot_keel=1
@@ -212,7 +213,8 @@ boot_add_numa() {
 }
 
 # Each on a node of its own, as far as there are several. Last of all devices: others
-# would take the bus of such a node for theirs.
+# would take the bus of such a node for theirs. Hosts that are joined have MACs of their
+# own.
 boot_add_igb() {
 	local i bus nodes
 
@@ -226,7 +228,7 @@ boot_add_igb() {
 		fi
 		boot_qemu+=(-device "pcie-root-port,id=rp$i,chassis=$((i + 1)),slot=$((i + 1))$bus$boot_acs"
 			-netdev "user,id=u$i,restrict=on"
-			-device "igb,bus=rp$i,netdev=u$i,mac=52:54:00:aa:00:0$i")
+			-device "igb,bus=rp$i,netdev=u$i,mac=52:54:00:aa:0$boot_net_host:0$i")
 	done
 }
 
@@ -241,10 +243,12 @@ boot_add_devices() {
 	case $boot_net in
 	"")	;;
 	listen:*)
+		boot_net_host=1
 		boot_append+=" keel.net=1"
 		boot_qemu+=(-netdev "stream,id=j0,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port=${boot_net#*:}"
 			-device virtio-net-pci,netdev=j0,mac=52:54:00:bb:00:01) ;;
 	connect:*)
+		boot_net_host=2
 		boot_append+=" keel.net=2"
 		boot_qemu+=(-netdev "stream,id=j0,server=off,reconnect-ms=500,addr.type=inet,addr.host=127.0.0.1,addr.port=${boot_net#*:}"
 			-device virtio-net-pci,netdev=j0,mac=52:54:00:bb:00:02) ;;
