@@ -17,6 +17,7 @@ struct job {
 	struct qmp q;
 	struct keel_pools state;
 	json_t *plugged;	/* of plug_list() */
+	bool *moved;		/* a guest's traffic is to move to this of state.vf */
 };
 
 static bool is_plugged(const struct job *j, const char *pci)
@@ -61,6 +62,26 @@ static int tell_macs(struct job *j)
 	return err;
 }
 
+/* The guest's traffic is on the tap of the device again that this one stood in for. */
+static void moved_to_tap(struct job *j, const char *name)
+{
+	bool failed = error_text();
+	struct nic nic;
+
+	for (int i = 0; i < j->state.nr_ports; i++) {
+		const struct keel_pool_port *port = &j->state.port[i];
+
+		if (port->vm != j->vm)
+			continue;
+		if (!plug_nic(&j->q, j->pid, port->name, &nic) &&
+		    plug_stands_in(name, &nic))
+			switch_tell(nic.mac, port->name, false);
+	}
+	/* If there is none any more its bridge need not know. */
+	if (!failed)
+		error_forget();
+}
+
 static int take_out(struct job *j)
 {
 	const char *name;
@@ -71,10 +92,12 @@ static int take_out(struct job *j)
 		if (is_leased(j, json_string_value(each)))
 			continue;
 		/* One that stays must not keep the others in. */
-		if (plug_del(&j->q, name))
+		if (plug_del(&j->q, name)) {
 			err = -1;
-		else
-			say("vm %u: %s is out", j->vm, json_string_value(each));
+			continue;
+		}
+		moved_to_tap(j, name);
+		say("vm %u: %s is out", j->vm, json_string_value(each));
 	}
 	return err;
 }
@@ -110,6 +133,7 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 		return j->q.silent || j->q.closed ? -1 : refused(j, vf);
 	say("vm %u: %s is in%s%s", j->vm, vf->pci,
 	    nic.failover ? ", standing in for " : "", nic.failover ? nic.id : "");
+	j->moved[vf - j->state.vf] = nic.failover;
 	return 0;
 }
 
@@ -127,14 +151,26 @@ static int put_in(struct job *j)
 	return err;
 }
 
+static void tell_switches(const struct job *j)
+{
+	for (int i = 0; j->moved && i < j->state.nr_vfs; i++) {
+		const struct keel_pool_vf *vf = &j->state.vf[i];
+		const struct keel_pool *pool = state_pool(&j->state, vf->pool);
+
+		if (j->moved[i] && pool)
+			switch_moved_to_vf(vf, pool->on);
+	}
+}
+
 static int look_and_do(struct job *j)
 {
 	int err;
 
 	if (keel_pools_get(j->keel, &j->state))
 		return fail("%s", keel_error(j->keel));
+	j->moved = calloc(j->state.nr_vfs + 1, sizeof(*j->moved));
 	j->plugged = plug_list(&j->q);
-	if (!j->plugged)
+	if (!j->plugged || !j->moved)
 		return -1;
 	/*
 	 * Nor is a MAC told of a VM that is elsewhere: other VFs of the PF would send
@@ -163,9 +199,12 @@ int job_run(uint32_t vm, uint32_t pid)
 		err = fail("%s", keel_error(j.keel));
 	else
 		err = plug_connect(&j.q, pid) ?: look_and_do(&j);
-	json_decref(j.plugged);
-	keel_pools_put(&j.state);
 	qmp_close(&j.q);
 	keel_close(j.keel);
+	/* That may take a while, which is the guest's. */
+	tell_switches(&j);
+	json_decref(j.plugged);
+	free(j.moved);
+	keel_pools_put(&j.state);
 	return err;
 }

@@ -23,6 +23,7 @@
 #define DEVICE_NAME_LEN	80
 
 /* state.c: of what the kernel knows */
+const struct keel_pool *state_pool(const struct keel_pools *s, const char *name);
 const struct keel_pool_port *state_port(const struct keel_pools *s,
 					const struct keel_pool_vf *vf);
 bool state_wants_mac(const struct keel_pools *s, const struct keel_pool_port *port);
@@ -41,6 +42,7 @@ int plug_memory(struct qmp *q, uint64_t *bytes);
 json_t *plug_list(struct qmp *q);
 int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic);
 int plug_del(struct qmp *q, const char *name);
+bool plug_stands_in(const char *name, const struct nic *nic);
 
 /* node.c: what a VMM that is not root's needs to have a VF */
 int node_give(const char *pci, uint32_t pid);
@@ -52,6 +54,10 @@ void ovs_reconcile(struct keel *keel, bool pools);
 int ovs_fd(void);
 void ovs_hear(void);
 int ovs_wait_ms(void);
+
+/* switch.c: bridges, which have to know where a guest is now */
+int switch_tell(const uint8_t *mac, const char *port, bool stay);
+void switch_moved_to_vf(const struct keel_pool_vf *vf, const char *bridge);
 
 /* job.c: what is to be done in a VM */
 int job_run(uint32_t vm, uint32_t pid);

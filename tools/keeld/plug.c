@@ -204,6 +204,13 @@ static void plug_name(const struct keel_pool_vf *vf, const struct nic *nic,
 			*p = '-';
 }
 
+/** plug_stands_in - is that device a VF that stands in for @nic? */
+bool plug_stands_in(const char *name, const struct nic *nic)
+{
+	return nic->failover && !strncmp(name, PREFIX, strlen(PREFIX)) &&
+	       !strcmp(name + strlen(PREFIX), nic->id);
+}
+
 /* Adds a device to @own by its name, if it is a VF that keeld has plugged in. */
 static int plug_look(struct qmp *q, const char *name, json_t *own)
 {

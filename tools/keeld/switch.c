@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A bridge learns where a guest is by what the guest sends. One that listens only, as
+ * its traffic moves from its tap to a VF that stands in or back, would hear nothing
+ * until some neighbour asks for it by a broadcast, half a minute perhaps. So the bridge
+ * is told.
+ *
+ * From when its driver has the VF until that has a link, which may take seconds, a
+ * guest sends by its tap, but takes nothing that comes by it: what it sends does not
+ * count meanwhile.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "keeld.h"
+
+#define STEP_US		20000
+#define UP_STEPS	250	/* so long a guest may take to use a VF */
+#define TELL_STEPS	150	/* and so long until its link is up */
+#define PCI_COMMAND	4
+#define PCI_MASTER	4
+
+static int ask(int fd, void *request, size_t len)
+{
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr err;
+		char more[256];
+	} answer;
+
+	if (send(fd, request, len, 0) < 0)
+		return -errno;
+	if (recv(fd, &answer, sizeof(answer), 0) < (ssize_t)NLMSG_LENGTH(sizeof(answer.err)))
+		return -EPROTO;
+	return answer.head.nlmsg_type == NLMSG_ERROR ? answer.err.error : -EPROTO;
+}
+
+/**
+ * switch_tell - tell a bridge which of its ports has a MAC
+ * @mac: the MAC
+ * @port: the port's network device
+ * @stay: whatever it learns meanwhile; otherwise as if it had learnt that
+ *
+ * Return: 0 or a negative errno.
+ */
+int switch_tell(const uint8_t *mac, const char *port, bool stay)
+{
+	struct {
+		struct nlmsghdr head;
+		struct ndmsg neighbour;
+		struct rtattr attr;
+		uint8_t mac[8];
+	} request = {
+		.head.nlmsg_type = RTM_NEWNEIGH,
+		.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE |
+				    NLM_F_REPLACE,
+		.head.nlmsg_len = offsetof(typeof(request), mac) + 6,
+		.neighbour.ndm_family = PF_BRIDGE,
+		.neighbour.ndm_ifindex = if_nametoindex(port),
+		.neighbour.ndm_flags = NTF_MASTER | (stay ? NTF_STICKY : 0),
+		.neighbour.ndm_state = NUD_REACHABLE,
+		.attr.rta_type = NDA_LLADDR,
+		.attr.rta_len = RTA_LENGTH(6),
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), err;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(request.mac, mac, 6);
+	err = ask(fd, &request, request.head.nlmsg_len);
+	close(fd);
+	return err;
+}
+
+/* Of a PF's network devices the one that is a port of the bridge; "" if none is. */
+static void find_port(const char *pf, const char *bridge, char *port)
+{
+	char *path = mkpath("/sys/bus/pci/devices/%s/net", pf), *link;
+	struct dirent *each;
+	DIR *dir = opendir(path);
+	char to[256];
+	ssize_t n;
+
+	port[0] = 0;
+	while (dir && !port[0] && (each = readdir(dir))) {
+		link = mkpath("%s/%s/master", path, each->d_name);
+		n = readlink(link, to, sizeof(to) - 1);
+		free(link);
+		if (n < 0)
+			continue;
+		to[n] = 0;
+		if (!strcmp(strrchr(to, '/') ? strrchr(to, '/') + 1 : to, bridge))
+			snprintf(port, KEEL_IFNAME_LEN, "%.15s", each->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	free(path);
+}
+
+/* Has a driver in the guest taken the VF to use? It may reach memory only then. */
+static bool is_used(const char *pci)
+{
+	char *path = mkpath("/sys/bus/pci/devices/%s/config", pci);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t command = 0;
+
+	free(path);
+	if (fd < 0)
+		return false;
+	if (pread(fd, &command, 1, PCI_COMMAND) != 1)
+		command = 0;
+	close(fd);
+	return command & PCI_MASTER;
+}
+
+/**
+ * switch_moved_to_vf - a VF that stands in for a device has been plugged in
+ * @vf: the VF
+ * @bridge: the switch
+ *
+ * Waits until the guest uses it, and then for its link.
+ */
+void switch_moved_to_vf(const struct keel_pool_vf *vf, const char *bridge)
+{
+	char port[KEEL_IFNAME_LEN];
+	int i;
+
+	find_port(vf->pf, bridge, port);
+	for (i = 0; port[0] && i < UP_STEPS && !is_used(vf->pci); i++)
+		usleep(STEP_US);
+	if (!port[0] || i == UP_STEPS || switch_tell(vf->mac, port, true))
+		return;
+	for (i = 0; i < TELL_STEPS && is_used(vf->pci); i++)
+		usleep(STEP_US);
+	switch_tell(vf->mac, port, false);
+}
