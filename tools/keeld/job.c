@@ -121,6 +121,7 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 	const struct keel_pool_port *port = state_port(&j->state, vf);
 	struct nic nic;
 	uint64_t memory;
+	int err;
 
 	/* It has gone since: its lease is about to end. */
 	if (!port)
@@ -129,8 +130,9 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 	    plug_memory(&j->q, &memory) || node_let_lock(j->pid, memory) ||
 	    node_give(vf->pci, j->pid))
 		return -1;
-	if (plug_add(&j->q, vf, &nic))
-		return j->q.silent || j->q.closed ? -1 : refused(j, vf);
+	err = plug_add(&j->q, vf, &nic);
+	if (err)
+		return err > 0 || j->q.silent || j->q.closed ? -1 : refused(j, vf);
 	say("vm %u: %s is in%s%s", j->vm, vf->pci,
 	    nic.failover ? ", standing in for " : "", nic.failover ? nic.id : "");
 	j->moved[vf - j->state.vf] = nic.failover;

@@ -321,51 +321,58 @@ json_t *plug_list(struct qmp *q)
 	return NULL;
 }
 
-/*
- * Where a device can be plugged in: a port that has a name and nothing on it. To be
- * freed; NULL: there are no ports at all, so let QEMU choose, or *full.
- */
-static char *find_port(json_t *devices, bool *full)
+/* Of the PCIe ports of a VM: what was found. */
+struct ports {
+	char *free;		/* one that has a name and nothing on it; to be freed */
+	bool some;
+	bool early;		/* some are not set up: what is on them is not told */
+};
+
+static void find_port(json_t *devices, struct ports *ports)
 {
-	json_t *device, *bridge, *id;
-	char *found = NULL;
+	json_t *device, *bridge, *id, *bus;
 	size_t i;
 
 	json_array_foreach(devices, i, device) {
 		bridge = json_object_get(device, "pci_bridge");
 		id = json_object_get(device, "qdev_id");
-		if (!bridge)
+		bus = json_object_get(bridge, "bus");
+		if (!bridge || ports->free)
 			continue;
-		*full = true;
-		if (!json_array_size(json_object_get(bridge, "devices")) &&
-		    json_is_string(id) && json_string_value(id)[0])
-			found = strdup(json_string_value(id));
+		ports->some = true;
+		if (!json_integer_value(json_object_get(bus, "secondary")))
+			ports->early = true;
+		else if (!json_array_size(json_object_get(bridge, "devices")) &&
+			 json_is_string(id) && json_string_value(id)[0])
+			ports->free = strdup(json_string_value(id));
 		else
-			found = find_port(json_object_get(bridge, "devices"),
-					  full);
-		if (found)
-			break;
+			find_port(json_object_get(bridge, "devices"), ports);
 	}
-	return found;
 }
 
+/*
+ * Where a device can be plugged in; NULL: there are no ports at all, so let QEMU
+ * choose. Return: as plug_add().
+ */
 static int choose_port(struct qmp *q, char **port)
 {
 	json_t *buses = qmp_call(q, "query-pci", NULL, -1, QMP_CALL_MS), *bus;
-	bool full = false;
+	struct ports ports = { 0 };
 	size_t i;
 
 	*port = NULL;
 	if (!buses)
 		return -1;
-	json_array_foreach(buses, i, bus) {
-		*port = find_port(json_object_get(bus, "devices"), &full);
-		if (*port)
-			break;
-	}
+	json_array_foreach(buses, i, bus)
+		find_port(json_object_get(bus, "devices"), &ports);
 	json_decref(buses);
-	return *port || !full ? 0 :
-	       fail("the VM has no free PCIe port: start it with more of -device pcie-root-port,id=...");
+	*port = ports.free;
+	if (ports.free || !ports.some)
+		return 0;
+	if (!ports.early)
+		return fail("the VM has no free PCIe port: start it with more of -device pcie-root-port,id=...");
+	fail("the VM has not set up its PCIe ports yet");
+	return 1;
 }
 
 /**
@@ -374,16 +381,19 @@ static int choose_port(struct qmp *q, char **port)
  * @vf: the VF
  * @nic: the network device that it stands in for, if that has failover
  *
- * Return: 0, or -1 after fail(); @q->error is set if QEMU refused.
+ * Return: 0; 1 after fail() if it is too early; -1 after fail(), and @q->error is
+ * set if QEMU refused.
  */
 int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic)
 {
 	char name[DEVICE_NAME_LEN], *port;
 	json_t *args, *ret;
+	int err;
 
 	q->error[0] = 0;
-	if (choose_port(q, &port))
-		return -1;
+	err = choose_port(q, &port);
+	if (err)
+		return err;
 	plug_name(vf, nic, name);
 	args = json_pack("{s:s,s:s,s:s,s:s*,s:s*}", "driver", "vfio-pci", "host",
 			 vf->pci, "id", name, "bus", port, "failover_pair_id", nic->failover ? nic->id : NULL);
