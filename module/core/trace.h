@@ -207,6 +207,26 @@ TRACE_EVENT(keel_switch_port,
 		  __entry->ifindex, __entry->datapath, __entry->on)
 );
 
+/* A port of a pool's switch came, is another VM's, or went. */
+TRACE_EVENT(keel_port,
+	TP_PROTO(const char *port, const char *pool, u32 vm, bool gone),
+	TP_ARGS(port, pool, vm, gone),
+	TP_STRUCT__entry(
+		__array(char, port, 16)
+		__array(char, pool, 32)
+		__field(u32, vm)
+		__field(bool, gone)
+	),
+	TP_fast_assign(
+		strscpy(__entry->port, port, sizeof(__entry->port));
+		strscpy(__entry->pool, pool, sizeof(__entry->pool));
+		__entry->vm = vm;
+		__entry->gone = gone;
+	),
+	TP_printk("port=%s pool=%s vm=%u gone=%d", __entry->port, __entry->pool,
+		  __entry->vm, __entry->gone)
+);
+
 #endif /* KEEL_CORE_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
+#include "core/trace.h"
 #include "sriov/pool.h"
 
 static struct keel_port_rule *keel_port_rule(struct keel_vf_pool *pool,
@@ -152,6 +153,13 @@ void keel_ports_reconsider(struct keel_vf_pool *pool)
 			keel_port_undecline(port);
 }
 
+/* It came, is another VM's, or went: that is told. */
+static void keel_port_moved(const struct keel_port *port, bool gone)
+{
+	trace_keel_port(port->name, port->pool->name, port->vm, gone);
+	keel_port_announce(port, gone);
+}
+
 /* Its lease, if it has one, ends. */
 static void keel_port_unlease(struct keel_port *port, const char *why)
 {
@@ -171,7 +179,7 @@ void keel_port_forget(struct keel_port *port)
 	keel_port_unlease(port, "its port has gone, and the VM still has it");
 	keel_port_forget_mac(port);
 	list_del(&port->node);
-	keel_port_announce(port, true);
+	keel_port_moved(port, true);
 	kfree(port);
 }
 
@@ -231,7 +239,7 @@ static int keel_port_see(struct keel_vf_pool *pool, const struct keel_tap *tap)
 	if (tap->vm)
 		port->numa = tap->numa;
 	if (news)
-		keel_port_announce(port, false);
+		keel_port_moved(port, false);
 	return 0;
 }
 
