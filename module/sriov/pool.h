@@ -109,10 +109,13 @@ struct keel_port;
  * @holds: it holds the module
  * @taken: from what it had
  * @former: that
- * @looks: that found it held by somebody
+ * @reset: it has been, since it was last used
+ * @waited: for who holds it, ms
  * @configure_ns: the last lease took so long to configure
  * @bind_ns: and to bind
- * @scrub_ns: the last scrubbing took so long
+ * @unbind_ns: and to take from its driver, when it was over
+ * @reset_ns: the last reset took so long; 0 if VFIO had done it
+ * @scrub_ns: the last scrubbing took so long, with that
  * @why: why it is foreign, releasing or quarantined
  * @work: what is to be done to it
  */
@@ -133,9 +136,12 @@ struct keel_vf {
 	bool holds;
 	bool taken;
 	struct keel_vf_former former;
-	unsigned int looks;
+	bool reset;
+	unsigned int waited;
 	u64 configure_ns;
 	u64 bind_ns;
+	u64 unbind_ns;
+	u64 reset_ns;
 	u64 scrub_ns;
 	char why[KEEL_WHY_LEN];
 	struct delayed_work work;
@@ -329,8 +335,10 @@ struct net_device *keel_pf_netdev(const struct pci_dev *pf);
 bool keel_hw_users(struct pci_dev *pdev, char *why, size_t len);
 int keel_hw_isolated(struct pci_dev *pdev, char *why, size_t len);
 int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former);
+int keel_hw_take_back(struct pci_dev *pdev, bool *reset);
 void keel_hw_give_back(struct pci_dev *pdev, const struct keel_vf_former *former);
-int keel_hw_scrub(struct pci_dev *pdev, u32 index, char *why, size_t len);
+int keel_hw_reset(struct pci_dev *pdev, char *why, size_t len);
+int keel_hw_clean(struct pci_dev *pdev, u32 index, char *why, size_t len);
 int keel_hw_configure(struct pci_dev *pdev, u32 index,
 		      const struct keel_vf_profile *p, char *why, size_t len);
 int keel_hw_bind(struct pci_dev *pdev, char *why, size_t len);

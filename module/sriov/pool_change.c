@@ -374,7 +374,7 @@ static bool keel_member_stuck(const struct keel_member *m)
 	const struct keel_vf *vf;
 
 	keel_member_for_each_vf(vf, m)
-		if (vf->state == KEEL_VF_STATE_RELEASING && vf->looks)
+		if (vf->state == KEEL_VF_STATE_RELEASING && vf->waited)
 			return true;
 	return false;
 }

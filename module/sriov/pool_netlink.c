@@ -164,6 +164,8 @@ static int keel_vf_fill(struct sk_buff *skb, const void *obj)
 			    vf->configure_ns) ||
 	    keel_nl_put_u64(skb, KEEL_A_POOL_VF_BIND_NS, vf->bind_ns) ||
 	    keel_nl_put_u64(skb, KEEL_A_POOL_VF_SCRUB_NS, vf->scrub_ns) ||
+	    keel_nl_put_u64(skb, KEEL_A_POOL_VF_UNBIND_NS, vf->unbind_ns) ||
+	    keel_nl_put_u64(skb, KEEL_A_POOL_VF_RESET_NS, vf->reset_ns) ||
 	    keel_nl_put_why(skb, KEEL_A_POOL_VF_WHY, vf->why) ||
 	    keel_vf_fill_lease(skb, vf)) {
 		nla_nest_cancel(skb, nest);

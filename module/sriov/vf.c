@@ -9,13 +9,19 @@
 #include "core/trace.h"
 #include "sriov/pool.h"
 
-/* How long to wait before a look whether it is still held; doubled each time. */
+/*
+ * Nobody tells when a VF is let go: it is looked at again, after such a part of the
+ * time that it has been waited for, and at these times at least and at most.
+ */
+#define LOOK_PART	64
 #define LOOK_MS		4
 #define LOOK_MS_MAX	1000
-/* So often it is tried to scrub or to bind a VF, which takes a second. */
-#define TRY_LOOKS	8
-/* Who has not let go after so many looks, half a minute, may never do so. */
-#define STUCK_LOOKS	36
+/* Who holds it is told if it is another after so long. */
+#define TELL_MS		60
+/* So long it is tried to scrub or to bind a VF. */
+#define TRY_MS		1000
+/* Who has not let go after so long may never do so. */
+#define STUCK_MS	30000
 
 /* States in which it belongs to its work. */
 static bool keel_vf_busy(const struct keel_vf *vf)
@@ -62,7 +68,7 @@ bool keel_vf_coming(const struct keel_vf *vf)
 	if (vf->leaving || vf->gone)
 		return false;
 	if (vf->state == KEEL_VF_STATE_RELEASING)
-		return vf->looks < STUCK_LOOKS;
+		return vf->waited < STUCK_MS;
 	return vf->state == KEEL_VF_STATE_SCRUBBING ||
 	       (vf->state == KEEL_VF_STATE_LEASING && vf->ending);
 }
@@ -72,7 +78,7 @@ static void keel_vf_move(struct keel_vf *vf, enum keel_vf_state state)
 	lockdep_assert_held(&keel_sriov.lock);
 	vf->state = state;
 	vf->since = ktime_get_real_ns();
-	vf->looks = 0;
+	vf->waited = 0;
 	if (state != KEEL_VF_STATE_QUARANTINED)
 		vf->why[0] = 0;
 	trace_keel_vf(vf->member->name, vf->index, state, vf->generation);
@@ -142,14 +148,14 @@ static void keel_vf_give_back(struct keel_vf *vf)
 /* Not yet: look again, less and less often. */
 static void keel_vf_look_again(struct keel_vf *vf, const char *why)
 {
-	unsigned int ms = min_t(u32, LOOK_MS << min(vf->looks, 8U),
-				LOOK_MS_MAX);
+	unsigned int ms = clamp_t(unsigned int, vf->waited / LOOK_PART, LOOK_MS,
+				  LOOK_MS_MAX);
 
-	vf->looks++;
+	vf->waited += ms;
 	keel_sriov_wake();
 	if (strcmp(vf->why, why)) {
 		strscpy(vf->why, why, sizeof(vf->why));
-		if (vf->looks > 4)
+		if (vf->waited > TELL_MS)
 			keel_vf_announce(vf);
 	}
 	queue_delayed_work(keel_sriov.wq, &vf->work, msecs_to_jiffies(ms));
@@ -158,7 +164,7 @@ static void keel_vf_look_again(struct keel_vf *vf, const char *why)
 /* What may go better the next time is tried again, for a while. */
 static bool keel_vf_try_again(struct keel_vf *vf, int err, const char *why)
 {
-	if ((err != -EAGAIN && err != -ENOMEM) || vf->looks >= TRY_LOOKS)
+	if ((err != -EAGAIN && err != -ENOMEM) || vf->waited >= TRY_MS)
 		return false;
 	keel_vf_look_again(vf, why);
 	return true;
@@ -190,6 +196,7 @@ static void keel_vf_do_foreign(struct keel_vf *vf)
 	} else {
 		vf->former = former;
 		vf->taken = true;
+		vf->reset = false;
 		keel_vf_move(vf, KEEL_VF_STATE_SCRUBBING);
 	}
 }
@@ -198,17 +205,20 @@ static void keel_vf_do_scrub(struct keel_vf *vf)
 {
 	struct pci_dev *pdev = vf->pdev;
 	char why[KEEL_WHY_LEN];
-	u64 begin, ns;
+	bool reset = vf->reset;
+	u64 begin, middle;
 	int err;
 
 	mutex_unlock(&keel_sriov.lock);
 	begin = ktime_get_ns();
-	err = keel_hw_scrub(pdev, vf->index, why, sizeof(why));
-	ns = ktime_get_ns() - begin;
+	err = reset ? 0 : keel_hw_reset(pdev, why, sizeof(why));
+	middle = ktime_get_ns();
+	err = err ?: keel_hw_clean(pdev, vf->index, why, sizeof(why));
 	mutex_lock(&keel_sriov.lock);
+	vf->reset_ns = reset ? 0 : middle - begin;
+	vf->scrub_ns = ktime_get_ns() - begin;
 	if (vf->gone)
 		return;
-	vf->scrub_ns = ns;
 	if (keel_vf_try_again(vf, err, why))
 		return;
 	if (err) {
@@ -273,13 +283,14 @@ static void keel_vf_do_lease(struct keel_vf *vf)
 static void keel_vf_do_release(struct keel_vf *vf)
 {
 	struct pci_dev *pdev = vf->pdev;
-	struct keel_vf_former former;
 	char why[KEEL_WHY_LEN];
-	bool used;
+	bool used, reset, coming;
+	u64 begin;
 
 	mutex_unlock(&keel_sriov.lock);
 	used = keel_hw_users(pdev, why, sizeof(why));
-	if (!used && keel_hw_take(pdev, &former)) {
+	begin = ktime_get_ns();
+	if (!used && keel_hw_take_back(pdev, &reset)) {
 		strscpy(why, "memory is short", sizeof(why));
 		used = true;
 	}
@@ -287,12 +298,15 @@ static void keel_vf_do_release(struct keel_vf *vf)
 	if (vf->gone)
 		return;
 	if (used) {
+		coming = keel_vf_coming(vf);
 		keel_vf_look_again(vf, why);
 		/* Who waits for it had better have another. */
-		if (vf->looks == STUCK_LOOKS)
+		if (coming && !keel_vf_coming(vf))
 			keel_vf_pool_assign(vf->member->pool);
 		return;
 	}
+	vf->unbind_ns = ktime_get_ns() - begin;
+	vf->reset = reset;
 	keel_vf_drop(vf);
 	keel_vf_move(vf, KEEL_VF_STATE_SCRUBBING);
 }

@@ -185,6 +185,53 @@ int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former)
 	return 0;
 }
 
+/*
+ * VFIO's own record of a VF, and the module that has it, so that both stay when the
+ * driver is taken away; NULL if vfio-pci has it not.
+ */
+static struct vfio_pci_core_device *keel_hw_vfio_get(struct pci_dev *pdev,
+						     struct module **owner)
+{
+	struct vfio_pci_core_device *core = NULL;
+
+	device_lock(&pdev->dev);
+	if (keel_hw_has_driver(pdev, VFIO_PCI) &&
+	    try_module_get(pdev->dev.driver->owner)) {
+		*owner = pdev->dev.driver->owner;
+		core = dev_get_drvdata(&pdev->dev);
+		get_device(&core->vdev.device);
+	}
+	device_unlock(&pdev->dev);
+	return core;
+}
+
+/**
+ * keel_hw_take_back - take a VF from vfio-pci, after a lease
+ * @pdev: the VF, which nobody uses
+ * @reset: set to whether it has been reset since anybody used it
+ *
+ * VFIO resets a device when the last that has it open lets it go, and keeps in mind if that
+ * failed. It is asked when nobody can open the device any more.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int keel_hw_take_back(struct pci_dev *pdev, bool *reset)
+{
+	struct vfio_pci_core_device *core;
+	struct module *owner;
+	struct keel_vf_former former;
+	int err;
+
+	core = keel_hw_vfio_get(pdev, &owner);
+	err = keel_hw_take(pdev, &former);
+	*reset = core && !core->needs_reset;
+	if (core) {
+		put_device(&core->vdev.device);
+		module_put(owner);
+	}
+	return err;
+}
+
 /**
  * keel_hw_give_back - let a VF have the driver that it had, and the override
  * @pdev: the VF
@@ -352,15 +399,23 @@ static int keel_hw_quiet(struct pci_dev *pdev, char *why, size_t len)
 	return 0;
 }
 
-/*
+/**
+ * keel_hw_reset - reset a VF
+ * @pdev: the VF, which no driver has
+ * @why: set to a sentence if that fails
+ * @len: of that
+ *
  * pci_reset_function() takes the lock of the bridge above, too, for kinds of reset
  * that reach further than this function; then all VFs of a PF would be reset
  * one after the other.
+ *
+ * Return: 0, or -errno.
  */
-static int keel_hw_reset(struct pci_dev *pdev)
+int keel_hw_reset(struct pci_dev *pdev, char *why, size_t len)
 {
 	int err = -ENODEV;
 
+	pci_clear_master(pdev);
 	device_lock(&pdev->dev);
 	/* One that is not there any more would be waited for, for a minute. */
 	if (device_is_registered(&pdev->dev)) {
@@ -370,31 +425,26 @@ static int keel_hw_reset(struct pci_dev *pdev)
 		pci_cfg_access_unlock(pdev);
 	}
 	device_unlock(&pdev->dev);
+	if (err)
+		snprintf(why, len, "it cannot be reset (error %d)", -err);
 	return err;
 }
 
 /**
- * keel_hw_scrub - reset a VF and take back what it was told
- * @pdev: the VF, which no driver has
+ * keel_hw_clean - take back what a VF was told
+ * @pdev: the VF, which no driver has, and which has been reset
  * @index: its number
  * @why: set to a sentence if it is not clean
  * @len: of that
  *
  * Return: 0, or -errno.
  */
-int keel_hw_scrub(struct pci_dev *pdev, u32 index, char *why, size_t len)
+int keel_hw_clean(struct pci_dev *pdev, u32 index, char *why, size_t len)
 {
 	const struct keel_vf_profile clean = {
 		.spoofcheck = KEEL_SPOOFCHECK_IF_ABLE,
 	};
-	int err;
 
-	pci_clear_master(pdev);
-	err = keel_hw_reset(pdev);
-	if (err) {
-		snprintf(why, len, "it cannot be reset (error %d)", -err);
-		return err;
-	}
 	return keel_hw_quiet(pdev, why, len) ?:
 	       keel_hw_configure(pdev, index, &clean, why, len);
 }

@@ -137,6 +137,8 @@ static void show_vf(const struct keel_pool_vf *vf)
 		out_str("why", " %s", vf->why);
 	out_u64("configure_ns", NULL, vf->configure_ns);
 	out_u64("bind_ns", NULL, vf->bind_ns);
+	out_u64("unbind_ns", NULL, vf->unbind_ns);
+	out_u64("reset_ns", NULL, vf->reset_ns);
 	out_u64("scrub_ns", NULL, vf->scrub_ns);
 	out_text("\n");
 	out_end();

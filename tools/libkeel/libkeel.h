@@ -300,6 +300,8 @@ struct keel_pool_vf {
 	uint64_t configure_ns;
 	uint64_t bind_ns;
 	uint64_t scrub_ns;
+	uint64_t unbind_ns;
+	uint64_t reset_ns;
 };
 
 struct keel_pool_port {

@@ -105,6 +105,8 @@ int keel_parse_pool_vf(struct nlattr **attrs, void *arg)
 		[KEEL_A_POOL_VF_CONFIGURE_NS] = U64(keel_pool_vf, configure_ns),
 		[KEEL_A_POOL_VF_BIND_NS] = U64(keel_pool_vf, bind_ns),
 		[KEEL_A_POOL_VF_SCRUB_NS] = U64(keel_pool_vf, scrub_ns),
+		[KEEL_A_POOL_VF_UNBIND_NS] = U64(keel_pool_vf, unbind_ns),
+		[KEEL_A_POOL_VF_RESET_NS] = U64(keel_pool_vf, reset_ns),
 	};
 	struct nlattr *tb[KEEL_A_POOL_VF_MAX + 1];
 	struct keel_pool_vf *vf = arg;
