@@ -15,6 +15,7 @@ struct job {
 	uint32_t pid;
 	struct keel *keel;
 	struct qmp q;
+	struct view view;
 	struct keel_pools state;
 	json_t *plugged;	/* of plug_list() */
 	bool *moved;		/* a guest's traffic is to move to this of state.vf */
@@ -44,6 +45,25 @@ static bool is_leased(const struct job *j, const char *pci)
 	return false;
 }
 
+/* Has this VM any? Else all that is plugged in is to go, whichever VFs these are. */
+static bool has_leases(const struct job *j)
+{
+	for (int i = 0; i < j->state.nr_vfs; i++)
+		if (j->state.vf[i].vm == j->vm &&
+		    j->state.vf[i].state == KEEL_VF_STATE_LEASED)
+			return true;
+	return false;
+}
+
+static bool wants_mac(const struct job *j)
+{
+	for (int i = 0; i < j->state.nr_ports; i++)
+		if (j->state.port[i].vm == j->vm &&
+		    state_wants_mac(&j->state, &j->state.port[i]))
+			return true;
+	return false;
+}
+
 static int tell_macs(struct job *j)
 {
 	struct nic nic;
@@ -54,7 +74,7 @@ static int tell_macs(struct job *j)
 
 		if (port->vm != j->vm || !state_wants_mac(&j->state, port))
 			continue;
-		err = plug_nic(&j->q, j->pid, port->name, &nic);
+		err = plug_nic(&j->q, &j->view, j->pid, port->name, &nic);
 		if (!err && keel_pool_port_set(j->keel, port->pool, port->name,
 					       NULL, nic.mac))
 			err = fail("%s", keel_error(j->keel));
@@ -73,7 +93,7 @@ static void moved_to_tap(struct job *j, const char *name)
 
 		if (port->vm != j->vm)
 			continue;
-		if (!plug_nic(&j->q, j->pid, port->name, &nic) &&
+		if (!plug_nic(&j->q, &j->view, j->pid, port->name, &nic) &&
 		    plug_stands_in(name, &nic))
 			switch_tell(nic.mac, port->name, false);
 	}
@@ -92,7 +112,7 @@ static int take_out(struct job *j)
 		if (is_leased(j, json_string_value(each)))
 			continue;
 		/* One that stays must not keep the others in. */
-		if (plug_del(&j->q, name)) {
+		if (plug_del(&j->q, &j->view, name)) {
 			err = -1;
 			continue;
 		}
@@ -120,17 +140,16 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 {
 	const struct keel_pool_port *port = state_port(&j->state, vf);
 	struct nic nic;
-	uint64_t memory;
 	int err;
 
 	/* It has gone since: its lease is about to end. */
 	if (!port)
 		return 0;
-	if (plug_nic(&j->q, j->pid, port->name, &nic) ||
-	    plug_memory(&j->q, &memory) || node_let_lock(j->pid, memory) ||
+	if (plug_nic(&j->q, &j->view, j->pid, port->name, &nic) ||
+	    node_let_lock(j->pid, view_memory(&j->view)) ||
 	    node_give(vf->pci, j->pid))
 		return -1;
-	err = plug_add(&j->q, vf, &nic);
+	err = plug_add(&j->q, &j->view, vf, &nic);
 	if (err)
 		return err > 0 || j->q.silent || j->q.closed ? -1 : refused(j, vf);
 	say("vm %u: %s is in%s%s", j->vm, vf->pci,
@@ -166,19 +185,23 @@ static void tell_switches(const struct job *j)
 
 static int look_and_do(struct job *j)
 {
+	bool leases;
 	int err;
 
 	if (keel_pools_get(j->keel, &j->state))
 		return fail("%s", keel_error(j->keel));
+	leases = has_leases(j);
+	if (view_get(&j->q, &j->view, leases || wants_mac(j)))
+		return -1;
 	j->moved = calloc(j->state.nr_vfs + 1, sizeof(*j->moved));
-	j->plugged = plug_list(&j->q);
+	j->plugged = plug_list(&j->q, &j->view, leases);
 	if (!j->plugged || !j->moved)
 		return -1;
 	/*
 	 * Nor is a MAC told of a VM that is elsewhere: other VFs of the PF would send
 	 * what is for the VM to its VF here.
 	 */
-	if (plug_may(&j->q))
+	if (view_may(&j->view))
 		return -1;
 	err = tell_macs(j);
 	err = take_out(j) ?: err;
@@ -201,6 +224,7 @@ int job_run(uint32_t vm, uint32_t pid)
 		err = fail("%s", keel_error(j.keel));
 	else
 		err = plug_connect(&j.q, pid) ?: look_and_do(&j);
+	view_put(&j.view);
 	qmp_close(&j.q);
 	keel_close(j.keel);
 	/* That may take a while, which is the guest's. */

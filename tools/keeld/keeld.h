@@ -28,6 +28,26 @@ const struct keel_pool_port *state_port(const struct keel_pools *s,
 					const struct keel_pool_vf *vf);
 bool state_wants_mac(const struct keel_pools *s, const struct keel_pool_port *port);
 
+/* view.c: what a VM's monitor says, before something is done */
+#define PERIPHERAL	"/machine/peripheral"
+
+struct view {
+	json_t *devices;	/* what is in PERIPHERAL */
+	json_t *run;		/* of query-status */
+	json_t *migration;	/* of query-migrate */
+	json_t *network;	/* of "info network"; NULL: not asked */
+	json_t *memory;		/* of query-memory-size-summary */
+	json_t *pci;		/* of query-pci; NULL: not asked, or so no longer */
+};
+
+int view_get(struct qmp *q, struct view *view, bool network);
+void view_put(struct view *view);
+const char *view_network(struct qmp *q, struct view *view);
+int view_pci(struct qmp *q, struct view *view);
+void view_pci_changes(struct view *view);
+int view_may(const struct view *view);
+uint64_t view_memory(const struct view *view);
+
 /* plug.c: over a VM's monitor */
 struct nic {
 	char id[64];		/* of the device; empty if it has none */
@@ -36,12 +56,12 @@ struct nic {
 };
 
 int plug_connect(struct qmp *q, uint32_t pid);
-int plug_nic(struct qmp *q, uint32_t pid, const char *tap, struct nic *nic);
-int plug_may(struct qmp *q);
-int plug_memory(struct qmp *q, uint64_t *bytes);
-json_t *plug_list(struct qmp *q);
-int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic);
-int plug_del(struct qmp *q, const char *name);
+int plug_nic(struct qmp *q, struct view *view, uint32_t pid, const char *tap,
+	     struct nic *nic);
+json_t *plug_list(struct qmp *q, const struct view *view, bool which);
+int plug_add(struct qmp *q, struct view *view, const struct keel_pool_vf *vf,
+	     const struct nic *nic);
+int plug_del(struct qmp *q, struct view *view, const char *name);
 bool plug_stands_in(const char *name, const struct nic *nic);
 
 /* node.c: what a VMM that is not root's needs to have a VF */

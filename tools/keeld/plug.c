@@ -7,7 +7,6 @@
 
 #include "keeld.h"
 
-#define PERIPHERAL	"/machine/peripheral"
 #define PREFIX		"keel-"
 
 /* @pattern with %n and %p filled in; to be freed. */
@@ -168,23 +167,21 @@ static bool has_failover(struct qmp *q, const char *id)
 /**
  * plug_nic - the guest's network device that a tap serves
  * @q: the monitor
+ * @view: what it says
  * @pid: the VMM
  * @tap: the tap
  * @nic: (out) the device
  *
  * Return: 0, or -1 after fail().
  */
-int plug_nic(struct qmp *q, uint32_t pid, const char *tap, struct nic *nic)
+int plug_nic(struct qmp *q, struct view *view, uint32_t pid, const char *tap,
+	     struct nic *nic)
 {
-	json_t *text = qmp_call(q, "human-monitor-command",
-				json_pack("{s:s}", "command-line", "info network"),
-				-1, QMP_CALL_MS);
-	int err = -1;
+	const char *text = view_network(q, view);
+	int err;
 
 	*nic = (struct nic){ .id = "" };
-	if (json_is_string(text))
-		err = find_nic(json_string_value(text), pid, tap, nic);
-	json_decref(text);
+	err = text ? find_nic(text, pid, tap, nic) : -1;
 	if (!err)
 		nic->failover = has_failover(q, nic->id);
 	return err;
@@ -228,93 +225,29 @@ static int plug_look(struct qmp *q, const char *name, json_t *own)
 	return json_object_set_new(own, name, host);
 }
 
-static bool is_one_of(const char *word, const char *const *words)
-{
-	while (*words && strcmp(word, *words))
-		words++;
-	return *words;
-}
-
-/* The "status" in what a monitor says when it is asked; "" if it says nothing. */
-static void ask_status(struct qmp *q, const char *what, char *status, size_t len)
-{
-	json_t *said = qmp_try(q, what, NULL, -1, QMP_CALL_MS);
-	const char *s = json_string_value(json_object_get(said, "status"));
-
-	snprintf(status, len, "%s", s ?: "");
-	json_decref(said);
-}
-
-/**
- * plug_may - may devices come and go now?
- * @q: the monitor
- *
- * Not while the VM is on its way from one host to another, or is saved: QEMU refuses
- * that, or worse.
- *
- * Return: 0, or -1 after fail().
- */
-int plug_may(struct qmp *q)
-{
-	static const char *const over[] = {
-		"", "none", "completed", "cancelled", "failed", NULL
-	};
-	static const char *const away[] = {
-		"postmigrate", "finish-migrate", NULL
-	};
-	char status[32];
-
-	ask_status(q, "query-status", status, sizeof(status));
-	if (!strcmp(status, "inmigrate"))
-		return fail("the VM is arriving: VFs are plugged in when it is there");
-	if (is_one_of(status, away))
-		return fail("the VM has left");
-	ask_status(q, "query-migrate", status, sizeof(status));
-	return is_one_of(status, over) ? 0 :
-	       fail("the VM is being migrated or saved: nothing is plugged in or out meanwhile");
-}
-
-/**
- * plug_memory - how much memory the guest has
- * @q: the monitor
- * @bytes: (out) that
- *
- * Return: 0, or -1 after fail().
- */
-int plug_memory(struct qmp *q, uint64_t *bytes)
-{
-	json_t *said = qmp_call(q, "query-memory-size-summary", NULL, -1,
-				QMP_CALL_MS);
-
-	*bytes = json_integer_value(json_object_get(said, "base-memory")) +
-		 json_integer_value(json_object_get(said, "plugged-memory"));
-	json_decref(said);
-	return said ? 0 : -1;
-}
-
 /**
  * plug_list - the VFs that keeld has plugged in
  * @q: the monitor
+ * @view: what it says
+ * @which: say which these are
  *
- * Return: an object, from the name of each device to the VF's address; NULL after
- * fail().
+ * Return: an object, from the name of each device to the VF's address, or to the name
+ * once more; NULL after fail().
  */
-json_t *plug_list(struct qmp *q)
+json_t *plug_list(struct qmp *q, const struct view *view, bool which)
 {
-	json_t *all = qmp_call(q, "qom-list", json_pack("{s:s}", "path",
-							PERIPHERAL),
-			       -1, QMP_CALL_MS);
-	json_t *own = all ? json_object() : NULL, *each;
+	json_t *own = json_object(), *each;
 	const char *name;
 	int err = 0;
 	size_t i;
 
-	json_array_foreach(all, i, each) {
+	json_array_foreach(view->devices, i, each) {
 		name = json_string_value(json_object_get(each, "name"));
-		if (!err && name && !strncmp(name, PREFIX, strlen(PREFIX)))
-			err = plug_look(q, name, own);
+		if (err || !name || strncmp(name, PREFIX, strlen(PREFIX)))
+			continue;
+		err = which ? plug_look(q, name, own) :
+		      json_object_set_new(own, name, json_string(name));
 	}
-	json_decref(all);
 	if (!err)
 		return own;
 	json_decref(own);
@@ -354,18 +287,17 @@ static void find_port(json_t *devices, struct ports *ports)
  * Where a device can be plugged in; NULL: there are no ports at all, so let QEMU
  * choose. Return: as plug_add().
  */
-static int choose_port(struct qmp *q, char **port)
+static int choose_port(struct qmp *q, struct view *view, char **port)
 {
-	json_t *buses = qmp_call(q, "query-pci", NULL, -1, QMP_CALL_MS), *bus;
 	struct ports ports = { 0 };
+	json_t *bus;
 	size_t i;
 
 	*port = NULL;
-	if (!buses)
+	if (view_pci(q, view))
 		return -1;
-	json_array_foreach(buses, i, bus)
+	json_array_foreach(view->pci, i, bus)
 		find_port(json_object_get(bus, "devices"), &ports);
-	json_decref(buses);
 	*port = ports.free;
 	if (ports.free || !ports.some)
 		return 0;
@@ -378,22 +310,25 @@ static int choose_port(struct qmp *q, char **port)
 /**
  * plug_add - plug a VF in
  * @q: the monitor
+ * @view: what it says
  * @vf: the VF
  * @nic: the network device that it stands in for, if that has failover
  *
  * Return: 0; 1 after fail() if it is too early; -1 after fail(), and @q->error is
  * set if QEMU refused.
  */
-int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic)
+int plug_add(struct qmp *q, struct view *view, const struct keel_pool_vf *vf,
+	     const struct nic *nic)
 {
 	char name[DEVICE_NAME_LEN], *port;
 	json_t *args, *ret;
 	int err;
 
 	q->error[0] = 0;
-	err = choose_port(q, &port);
+	err = choose_port(q, view, &port);
 	if (err)
 		return err;
+	view_pci_changes(view);
 	plug_name(vf, nic, name);
 	args = json_pack("{s:s,s:s,s:s,s:s*,s:s*}", "driver", "vfio-pci", "host",
 			 vf->pci, "id", name, "bus", port, "failover_pair_id", nic->failover ? nic->id : NULL);
@@ -406,17 +341,19 @@ int plug_add(struct qmp *q, const struct keel_pool_vf *vf, const struct nic *nic
 /**
  * plug_del - have the guest let a device go, and wait until it has
  * @q: the monitor
+ * @view: what it says
  * @name: the device
  *
  * Return: 0, or -1 after fail().
  */
-int plug_del(struct qmp *q, const char *name)
+int plug_del(struct qmp *q, struct view *view, const char *name)
 {
 	uint64_t deadline = now_ns() + conf.unplug_ms * NS_PER_MS;
 	const char *which;
 	json_t *ret, *event;
 	bool gone;
 
+	view_pci_changes(view);
 	qmp_forget_events(q);
 	ret = qmp_call(q, "device_del", json_pack("{s:s}", "id", name), -1,
 		       QMP_CALL_MS);
