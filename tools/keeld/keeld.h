@@ -82,6 +82,9 @@ void switch_moved_to_vf(const struct keel_pool_vf *vf, const char *bridge);
 /* job.c: what is to be done in a VM */
 int job_run(uint32_t vm, uint32_t pid);
 
+/* notify.c */
+void notify(const char *text);
+
 /* main.c */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -32,6 +32,9 @@ struct vm {
 static struct vm *vms[VMS_MAX];
 static int nr_vms;
 
+/* All VMs have been brought to what they should be, or tried to be, once. */
+static bool settled;
+
 /* Written by each job that ends. */
 static int ended = -1;
 
@@ -151,14 +154,14 @@ static void forget(struct keel *keel)
 	}
 }
 
-static void reconcile(struct keel *keel)
+static bool reconcile(struct keel *keel)
 {
 	uint64_t now = now_ns();
 	struct keel_pools s;
 
 	if (keel_pools_get(keel, &s)) {
 		say("%s", keel_error(keel));
-		return;
+		return false;
 	}
 	look(&s);
 	for (int i = 0; i < nr_vms; i++) {
@@ -178,6 +181,26 @@ static void reconcile(struct keel *keel)
 	forget(keel);
 	ovs_reconcile(keel, s.nr_pools);
 	keel_pools_put(&s);
+	return true;
+}
+
+/* When nothing is under way for the first time, that is told. */
+static void settle(void)
+{
+	int nr = 0, well = 0;
+	char text[128];
+
+	for (int i = 0; i < nr_vms; i++) {
+		if (__atomic_load_n(&vms[i]->busy, __ATOMIC_ACQUIRE))
+			return;
+		nr += !!vms[i]->seen;
+		well += vms[i]->seen && !vms[i]->failed;
+	}
+	settled = true;
+	say("%d of %d VMs with VFs are as they should be", well, nr);
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=%d of %d VMs with VFs were as they should be at the start",
+		 well, nr);
+	notify(text);
 }
 
 /* Until the next that is to be tried again; -1: none. */
@@ -225,7 +248,8 @@ static int serve(struct keel *keel, struct keel *events, int signals)
 	uint64_t jobs;
 
 	for (;;) {
-		reconcile(keel);
+		if (reconcile(keel) && !settled)
+			settle();
 		p[3].fd = ovs_fd();
 		if (poll(p, NR(p), sooner(wait_ms(), ovs_wait_ms())) < 0 &&
 		    errno != EINTR)
