@@ -4,7 +4,7 @@
  * random pools. And how long it takes.
  *
  *	policy [POOLS]
- *	policy time
+ *	policy time	as a table, for Documentation/benchmarks
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,8 @@
 
 #define PFS_MAX		64
 #define PORTS_MAX	64
+/* Of a pool that is measured. */
+#define VFS		1024
 
 static u64 state = 1;
 
@@ -128,32 +130,73 @@ static void order(u32 pools)
 	ksft_test_result(!wrong, "ports come one after the other, by priority first\n");
 }
 
-/* One decision of each port of PORTS_MAX: which is next, and from where. */
-static void measure(void)
+/* Which port is next, and from which PF: a decision. */
+static u32 decide(const struct choose_port *port, const struct choose_pf *pf,
+		  enum keel_pool_policy policy)
 {
+	u32 first = 0;
+
+	for (u32 i = 1; i < PORTS_MAX; i++)
+		if (choose_before(&port[i], &port[first]))
+			first = i;
+	return first + choose_pf(pf, PFS_MAX, policy);
+}
+
+/* Of this program's own time: others may want the CPU meanwhile. */
+static u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const u32 *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* PORTS_MAX ports that wait, and VFS VFs of PFS_MAX PFs, another pool each time. */
+static void measure(u32 rounds)
+{
+	static const char *const names[] = { "near", "spread", "pack" };
 	struct choose_port port[PORTS_MAX];
 	struct choose_pf pf[PFS_MAX];
-	struct timespec a, b;
-	u32 rounds = 10000, sum = 0;
+	u32 *ns = calloc(rounds, sizeof(*ns)), sum = 0;
 
-	for (u32 i = 0; i < PORTS_MAX; i++)
-		port[i] = (struct choose_port){ below(4), i };
-	for (u32 i = 0; i < PFS_MAX; i++)
-		pf[i] = (struct choose_pf){ 10 + below(3), 16, below(16), 1 };
-	clock_gettime(CLOCK_MONOTONIC, &a);
-	for (u32 i = 0; i < rounds; i++) {
-		u32 first = 0;
+	if (!ns)
+		exit(1);
+	printf("| policy | decisions | median, us | p99, us | worst, us |\n"
+	       "|---|--:|--:|--:|--:|\n");
+	for (u32 policy = 0; policy <= KEEL_POOL_POLICY_PACK; policy++) {
+		for (u32 i = 0; i < rounds; i++) {
+			u64 begin;
 
-		pf[i % PFS_MAX].used = i % 16;
-		for (u32 k = 1; k < PORTS_MAX; k++)
-			if (choose_before(&port[k], &port[first]))
-				first = k;
-		sum += first + choose_pf(pf, PFS_MAX, i % 3);
+			for (u32 k = 0; k < PORTS_MAX; k++)
+				port[k] = (struct choose_port){ below(4), k };
+			for (u32 k = 0; k < PFS_MAX; k++) {
+				u32 used = below(VFS / PFS_MAX);
+
+				pf[k] = (struct choose_pf){
+					10 + below(3), VFS / PFS_MAX, used,
+					VFS / PFS_MAX - used,
+				};
+			}
+			begin = now_ns();
+			sum += decide(port, pf, policy);
+			ns[i] = now_ns() - begin;
+		}
+		qsort(ns, rounds, sizeof(*ns), compare);
+		printf("| %s | %u | %.2f | %.2f | %.2f |\n", names[policy], rounds,
+		       ns[rounds / 2] / 1e3, ns[rounds / 100 * 99] / 1e3,
+		       ns[rounds - 1] / 1e3);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &b);
-	printf("%.3f us a decision: 64 ports, 1024 VFs of 64 PFs (%u)\n",
-	       ((b.tv_sec - a.tv_sec) * 1e9 + b.tv_nsec - a.tv_nsec) / rounds /
-		       1e3, sum);
+	/* What was decided is used, so that it has to be. */
+	if (!sum)
+		printf("nothing was ever chosen\n");
+	free(ns);
 }
 
 int main(int argc, char **argv)
@@ -161,7 +204,7 @@ int main(int argc, char **argv)
 	u32 pools = argc > 1 ? atoi(argv[1]) : 20000;
 
 	if (argc > 1 && !strcmp(argv[1], "time")) {
-		measure();
+		measure(100000);
 		return 0;
 	}
 	ksft_print_header();
