@@ -25,6 +25,7 @@ help:
 	@echo '  make bench-snapshot      keel against QEMU background-snapshot; the results'
 	@echo '                           go to Documentation/benchmarks'
 	@echo '  make bench-placement     keel against AutoNUMA, numad and fixed placements'
+	@echo '  make bench-sriov         keel against libvirt: VFs for VMs, and back'
 	@echo '  make lint                sparse, checkpatch, coccicheck, and the like'
 	@echo '  selftests/run NAME...    single tests, of selftests/tests.list'
 
@@ -68,8 +69,11 @@ bench-snapshot:
 bench-placement:
 	selftests/bench/bench-placement
 
+bench-sriov:
+	selftests/bench/bench-sriov
+
 shell:
 	$(LAB) shell
 
 .PHONY: help module tools selftests install clean lint check check-soak check-debug demo bench-snapshot \
-	bench-placement shell
+	bench-placement bench-sriov shell
