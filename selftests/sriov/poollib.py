@@ -17,6 +17,8 @@ import guestlib as gl  # noqa: E402
 
 TUNSETIFF, IFF_TAP_NO_PI = 0x400454ca, 0x1002
 KVM_CREATE_VM = 0xae01
+VFIO_SET_IOMMU, VFIO_GROUP_SET_CONTAINER, VFIO_GROUP_GET_DEVICE_FD = 0x3b66, 0x3b68, 0x3b6a
+VFIO_TYPE1V2_IOMMU = 3
 CONF, KEELD_LOG = "/tmp/keel.conf", "/log/keeld.log"
 PCI = "/sys/bus/pci/devices"
 PFS = sorted(os.path.basename(p) for p in glob.glob("/sys/bus/pci/drivers/igb/0000:*"))
@@ -66,6 +68,27 @@ def all_are(state, nr, name="p", seconds=20):
 def driver(pci):
     path = f"{PCI}/{pci}/driver"
     return os.path.basename(os.readlink(path)) if os.path.exists(path) else None
+
+
+class Opened:
+    """A VF that a process has open by way of VFIO, as a VMM has (linux/vfio.h)."""
+
+    def __init__(self, vf):
+        group = os.path.basename(os.readlink(f"{PCI}/{vf}/iommu_group"))
+        self.fds = [os.open("/dev/vfio/vfio", os.O_RDWR),
+                    os.open(f"/dev/vfio/{group}", os.O_RDWR)]
+        fcntl.ioctl(self.fds[1], VFIO_GROUP_SET_CONTAINER, struct.pack("i", self.fds[0]))
+        fcntl.ioctl(self.fds[0], VFIO_SET_IOMMU, VFIO_TYPE1V2_IOMMU)
+        # Of what can be written to, what the call returns is returned.
+        self.fds.append(fcntl.ioctl(self.fds[1], VFIO_GROUP_GET_DEVICE_FD,
+                                    bytearray(vf.encode() + b"\0")))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for fd in reversed(self.fds):
+            os.close(fd)
 
 
 def told(pf, index):
