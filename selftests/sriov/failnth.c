@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <libgen.h>
+#include <linux/genetlink.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
@@ -39,6 +40,7 @@
 static struct knl nl;
 static char pf[32];
 static pid_t vmm;
+static long long held;	/* so often is the module, without any lease */
 
 /* What there is before: each has what the one above has. */
 enum before { NOTHING, EMPTY, FREE, LEASED };
@@ -198,15 +200,37 @@ static bool is_leased(void)
 	const char *driver = vf_driver();
 
 	return driver && !strcmp(driver, "vfio-pci") &&
-	       kt_read_number(REFCNT) > 0;
+	       kt_read_number(REFCNT) > held;
 }
 
-/* Nobody has it, and no lease holds the module. */
+/* What keel says of the only VF; -1: nothing. */
+static int vf_state(void)
+{
+	char buf[64];
+	size_t at = knl_begin(&nl, buf, KEEL_CMD_POOL_VF_GET, NLM_F_DUMP);
+	const struct nlattr *nest, *a;
+	const char *end;
+
+	if (knl_talk(&nl, buf, at) || nl.rx_len < (int)NLMSG_LENGTH(GENL_HDRLEN))
+		return -1;
+	nest = (void *)(nl.rx + NLMSG_LENGTH(GENL_HDRLEN));
+	if ((nest->nla_type & NLA_TYPE_MASK) != KEEL_A_POOL_VF)
+		return -1;
+	end = (const char *)nest + nest->nla_len;
+	for (a = nest + 1; (const char *)(a + 1) <= end && a->nla_len;
+	     a = (void *)((char *)a + NLA_ALIGN(a->nla_len)))
+		if (a->nla_type == KEEL_A_POOL_VF_STATE)
+			return *(const uint32_t *)(a + 1);
+	return -1;
+}
+
+/* It is clean, nobody has it, and no lease holds the module. */
 static bool is_free(void)
 {
 	const char *driver = vf_driver();
 
-	return driver && !*driver && !kt_read_number(REFCNT);
+	return driver && !*driver && kt_read_number(REFCNT) == held &&
+	       vf_state() == KEEL_VF_STATE_FREE;
 }
 
 static bool wait_until(const char *what, bool (*is)(void))
@@ -255,7 +279,7 @@ static bool is_as(enum before state)
 		return wait_until("leased", is_leased);
 	if (state == FREE)
 		return wait_until("free", is_free);
-	if (!vf_driver() && !kt_read_number(REFCNT))
+	if (!vf_driver() && kt_read_number(REFCNT) == held)
 		return true;
 	ksft_print_msg("a VF is left, or a lease\n");
 	return false;
@@ -282,10 +306,13 @@ static bool well_after(const struct sweep *w, int ret)
 	knl_close(&nl);
 	if (err("a new socket", knl_open(&nl)))
 		return false;
-	/* Done, but the answer was lost. */
-	if (!ret || ret == -ENOBUFS)
-		return is_as(w->after);
-	return !err("again", call(w)) && is_as(w->after);
+	if (ret) {
+		ret = call(w);
+		/* It was done before, but the answer was lost. */
+		if (ret != -EEXIST && ret != -ENOENT && err("again", ret))
+			return false;
+	}
+	return is_as(w->after);
 }
 
 static int one(const void *what, unsigned int n, int *failed)
@@ -390,6 +417,7 @@ int main(int argc, char **argv)
 	if (system("ip link add " BRIDGE " type bridge && ip link set " BRIDGE " up") ||
 	    knl_open(&nl))
 		ksft_exit_fail_msg("cannot begin: %s\n", strerror(errno));
+	held = kt_read_number(REFCNT);
 	ksft_set_plan(argc > 1 ? 1 : ARRAY_SIZE(sweeps) + ARRAY_SIZE(deeds));
 	for (i = 0; i < ARRAY_SIZE(sweeps); i++)
 		if (wanted(argc, argv, sweeps[i].name))

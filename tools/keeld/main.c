@@ -197,7 +197,8 @@ static void settle(void)
 		well += vms[i]->seen && !vms[i]->failed;
 	}
 	settled = true;
-	say("%d of %d VMs with VFs are as they should be", well, nr);
+	if (nr)
+		say("%d of %d VMs with VFs are as they should be", well, nr);
 	snprintf(text, sizeof(text), "READY=1\nSTATUS=%d of %d VMs with VFs were as they should be at the start",
 		 well, nr);
 	notify(text);
