@@ -18,7 +18,6 @@ struct job {
 	struct view view;
 	struct keel_pools state;
 	json_t *plugged;	/* of plug_list() */
-	bool *moved;		/* a guest's traffic is to move to this of state.vf */
 };
 
 static bool is_plugged(const struct job *j, const char *pci)
@@ -139,6 +138,7 @@ static int refused(struct job *j, const struct keel_pool_vf *vf)
 static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 {
 	const struct keel_pool_port *port = state_port(&j->state, vf);
+	const struct keel_pool *pool;
 	struct nic nic;
 	int err;
 
@@ -154,7 +154,9 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 		return err > 0 || j->q.silent || j->q.closed ? -1 : refused(j, vf);
 	say("vm %u: %s is in%s%s", j->vm, vf->pci,
 	    nic.failover ? ", standing in for " : "", nic.failover ? nic.id : "");
-	j->moved[vf - j->state.vf] = nic.failover;
+	pool = state_pool(&j->state, vf->pool);
+	if (nic.failover && pool)
+		switch_moved_to_vf(vf, pool->on);
 	return 0;
 }
 
@@ -172,17 +174,6 @@ static int put_in(struct job *j)
 	return err;
 }
 
-static void tell_switches(const struct job *j)
-{
-	for (int i = 0; j->moved && i < j->state.nr_vfs; i++) {
-		const struct keel_pool_vf *vf = &j->state.vf[i];
-		const struct keel_pool *pool = state_pool(&j->state, vf->pool);
-
-		if (j->moved[i] && pool)
-			switch_moved_to_vf(vf, pool->on);
-	}
-}
-
 static int look_and_do(struct job *j)
 {
 	bool leases;
@@ -193,9 +184,8 @@ static int look_and_do(struct job *j)
 	leases = has_leases(j);
 	if (view_get(&j->q, &j->view, leases || wants_mac(j)))
 		return -1;
-	j->moved = calloc(j->state.nr_vfs + 1, sizeof(*j->moved));
 	j->plugged = plug_list(&j->q, &j->view, leases);
-	if (!j->plugged || !j->moved)
+	if (!j->plugged)
 		return -1;
 	/*
 	 * Nor is a MAC told of a VM that is elsewhere: other VFs of the PF would send
@@ -224,13 +214,10 @@ int job_run(uint32_t vm, uint32_t pid)
 		err = fail("%s", keel_error(j.keel));
 	else
 		err = plug_connect(&j.q, pid) ?: look_and_do(&j);
+	json_decref(j.plugged);
 	view_put(&j.view);
+	keel_pools_put(&j.state);
 	qmp_close(&j.q);
 	keel_close(j.keel);
-	/* That may take a while, which is the guest's. */
-	tell_switches(&j);
-	json_decref(j.plugged);
-	free(j.moved);
-	keel_pools_put(&j.state);
 	return err;
 }

@@ -16,6 +16,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,24 +124,69 @@ static bool is_used(const char *pci)
 	return command & PCI_MASTER;
 }
 
+/* Is it the same lease still? */
+static bool is_leased(const struct keel_pool_vf *vf)
+{
+	struct keel_pool_vf *now = NULL;
+	struct keel *keel = NULL;
+	bool is = false;
+	int nr = -1;
+
+	if (!keel_open(&keel))
+		nr = keel_pool_vf_list(keel, &now);
+	for (int i = 0; i < nr; i++)
+		is |= !strcmp(now[i].pci, vf->pci) &&
+		      now[i].generation == vf->generation &&
+		      now[i].state == KEEL_VF_STATE_LEASED;
+	free(now);
+	keel_close(keel);
+	return is;
+}
+
+struct move {
+	struct keel_pool_vf vf;
+	char port[KEEL_IFNAME_LEN];
+};
+
+static void *follow(void *arg)
+{
+	struct move *move = arg;
+	const struct keel_pool_vf *vf = &move->vf;
+	int i;
+
+	for (i = 0; i < UP_STEPS && !is_used(vf->pci); i++)
+		usleep(STEP_US);
+	if (i == UP_STEPS || !is_leased(vf) ||
+	    switch_tell(vf->mac, move->port, true))
+		goto out;
+	for (i = 0; i < TELL_STEPS && is_used(vf->pci); i++)
+		usleep(STEP_US);
+	/* If it is over the guest is on its tap again, and the bridge knows. */
+	if (is_leased(vf))
+		switch_tell(vf->mac, move->port, false);
+out:
+	free(move);
+	return NULL;
+}
+
 /**
  * switch_moved_to_vf - a VF that stands in for a device has been plugged in
  * @vf: the VF
  * @bridge: the switch
  *
- * Waits until the guest uses it, and then for its link.
+ * A thread waits until the guest uses it, and then for its link.
  */
 void switch_moved_to_vf(const struct keel_pool_vf *vf, const char *bridge)
 {
-	char port[KEEL_IFNAME_LEN];
-	int i;
+	struct move *move = calloc(1, sizeof(*move));
+	pthread_t thread;
 
-	find_port(vf->pf, bridge, port);
-	for (i = 0; port[0] && i < UP_STEPS && !is_used(vf->pci); i++)
-		usleep(STEP_US);
-	if (!port[0] || i == UP_STEPS || switch_tell(vf->mac, port, true))
+	if (!move)
 		return;
-	for (i = 0; i < TELL_STEPS && is_used(vf->pci); i++)
-		usleep(STEP_US);
-	switch_tell(vf->mac, port, false);
+	move->vf = *vf;
+	find_port(vf->pf, bridge, move->port);
+	if (!move->port[0] || pthread_create(&thread, NULL, follow, move))
+		free(move);
+	else
+		pthread_detach(thread);
 }
