@@ -199,7 +199,7 @@ static void settle(void)
 	settled = true;
 	if (nr)
 		say("%d of %d VMs with VFs are as they should be", well, nr);
-	snprintf(text, sizeof(text), "READY=1\nSTATUS=%d of %d VMs with VFs were as they should be at the start",
+	snprintf(text, sizeof(text), "STATUS=%d of %d VMs with VFs were as they should be at the start",
 		 well, nr);
 	notify(text);
 }
@@ -248,6 +248,8 @@ static int serve(struct keel *keel, struct keel *events, int signals)
 	};
 	uint64_t jobs;
 
+	/* Who started it does not wait for VMs, which may take as long as they like. */
+	notify("READY=1");
 	for (;;) {
 		if (reconcile(keel) && !settled)
 			settle();
