@@ -118,6 +118,8 @@ static void keel_port_forget_mac(struct keel_port *port)
 void keel_port_decline(struct keel_port *port, const char *why)
 {
 	lockdep_assert_held(&keel_sriov.lock);
+	if (port->vf)
+		port->vf->port = NULL;
 	port->vf = NULL;
 	port->declined = true;
 	strscpy(port->refusal, why, sizeof(port->refusal));

@@ -235,13 +235,9 @@ static void keel_vf_do_scrub(struct keel_vf *vf)
  */
 static void keel_vf_refused(struct keel_vf *vf, const char *why)
 {
-	struct keel_port *port = vf->port;
-
 	keel_vf_move(vf, KEEL_VF_STATE_RELEASING);
-	if (!port)
-		return;
-	vf->port = NULL;
-	keel_port_decline(port, why);
+	if (vf->port)
+		keel_port_decline(vf->port, why);
 }
 
 static void keel_vf_do_lease(struct keel_vf *vf)

@@ -170,12 +170,7 @@ static unsigned int each(const struct sweep *w)
 
 static int call(const struct sweep *w)
 {
-	char buf[128];
-	size_t at = knl_begin(&nl, buf, w->cmd, w->dump ? NLM_F_DUMP : 0);
-
-	if (w->put)
-		at = w->put(buf, at);
-	return inject_talk(&nl, buf, at);
+	return inject_command(&nl, w->cmd, w->dump, w->put);
 }
 
 /* ENOBUFS: it was done, and could not be answered. */

@@ -96,6 +96,15 @@ int inject_talk(struct knl *nl, void *buf, size_t len)
 	return ret ?: knl_collect(nl, h->nlmsg_seq, dump);
 }
 
+int inject_command(struct knl *nl, uint8_t cmd, bool dump,
+		   size_t (*put)(char *buf, size_t at))
+{
+	char buf[256];
+	size_t at = knl_begin(nl, buf, cmd, dump ? NLM_F_DUMP : 0);
+
+	return inject_talk(nl, buf, put ? put(buf, at) : at);
+}
+
 /* Where keel's code lies. */
 static bool keel_range(unsigned long *start, unsigned long *end)
 {

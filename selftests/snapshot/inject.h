@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct knl;
 
@@ -22,6 +23,10 @@ void inject_begin(unsigned int n);
 bool inject_end(void);
 /* Send @len bytes, which counts, and collect the answer, which does not. */
 int inject_talk(struct knl *nl, void *buf, size_t len);
+
+/* A command that counts, with what @put adds to it (NULL: nothing). */
+int inject_command(struct knl *nl, uint8_t cmd, bool dump,
+		   size_t (*put)(char *buf, size_t at));
 
 /* What keel does in any worker from here on counts. */
 void inject_workers_begin(unsigned int n);

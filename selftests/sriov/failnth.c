@@ -323,12 +323,7 @@ static bool asks(const struct sweep *w)
 
 static int call(const struct sweep *w)
 {
-	char buf[256];
-	size_t at = knl_begin(&nl, buf, w->cmd, w->dump ? NLM_F_DUMP : 0);
-
-	if (w->put)
-		at = w->put(buf, at);
-	return inject_talk(&nl, buf, at);
+	return inject_command(&nl, w->cmd, w->dump, w->put);
 }
 
 /* As the caller was told: done, or not done and done when asked again. */

@@ -7,7 +7,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from poollib import PFS, bridges, gl, netdev, read  # noqa: E402
+from poollib import LOWER, PFS, bridges, gl, is_up, lower_vf, netdev, read  # noqa: E402
 
 PORT = 7000
 HOST = "10.7.0.1"
@@ -44,11 +44,7 @@ class Net(gl.Guest):
 
     def standing_in(self):
         """The VF's device in the guest, below the one that it stands in for."""
-        _, out = self.exec("for d in /sys/class/net/eth0/lower_*; do "
-                           "echo $(basename $(readlink $d/device/driver)) "
-                           "$(basename $(readlink $d)) $(cat $d/ifindex) $(cat $d/operstate); done")
-        return next((line.split()[1:] for line in out.splitlines()
-                     if line.startswith("igbvf ")), None)
+        return lower_vf(self.exec(LOWER)[1])
 
     def talks(self, times=5):
         """It connects to the host and gets an answer, each time."""
@@ -59,8 +55,7 @@ class Net(gl.Guest):
 
 def has_vf(guest, seconds=30):
     return gl.wait_for(f"the VF in {guest.name} is up",
-                       lambda: (guest.standing_in() or [None] * 3)[2] == "up" and
-                       guest.standing_in(), seconds)
+                       lambda: is_up(guest.standing_in()) and guest.standing_in(), seconds)
 
 
 def answer():

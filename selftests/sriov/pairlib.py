@@ -16,11 +16,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from poollib import (PCI, PFS, Vm, all_are, bridges, gl, keel, netdev, read,  # noqa: E402
-                     write)
+from poollib import (LOWER, PCI, PFS, Keeld, Vm, all_are, bridges, gl, is_up,  # noqa: E402
+                     keel, lower_vf, netdev, read, write)
 
 PORT = 6000
-CONF = "/tmp/keel.conf"
 STREAM = "/keel/out/selftests/guest/stream"
 RECORD = struct.Struct("<4Q")
 
@@ -112,13 +111,8 @@ class Host:
         keel("create", "p", "br0", "--mac", "guest")
         keel("add", "p", f"{PFS[0]}#0-{vfs - 1}")
         all_are("free", vfs)
-        self.write(CONF, json.dumps({"qmp": ["/run/guest/%n/qmp.sock"], "retry_ms": 500}))
-        self.keeld()
+        Keeld({"qmp": ["/run/guest/%n/qmp.sock"], "retry_ms": 500}).start()
         return pf
-
-    def keeld(self):
-        with open("/log/keeld.log", "a", encoding="utf-8") as log:
-            subprocess.Popen(["keeld", "--config", CONF], stderr=log)
 
     def hold_keeld(self, hold):
         """It does nothing until it is let go."""
@@ -271,9 +265,7 @@ class Traveller:
 
     def standing_in(self):
         """Whether a VF carries its traffic."""
-        out = self.exec("for d in /sys/class/net/eth0/lower_*; do "
-                        "echo $(basename $(readlink $d/device/driver)) $(cat $d/operstate); done")
-        return "igbvf up" in out
+        return is_up(lower_vf(self.exec(LOWER)))
 
     def has_vf(self, seconds=40):
         gl.wait_for("its VF is up", lambda: self.plugged() and self.standing_in(), seconds, 0.2)

@@ -91,6 +91,22 @@ class Opened:
             os.close(fd)
 
 
+# In a guest: the drivers, names, ifindexes and states of what stands in for eth0.
+LOWER = ("for d in /sys/class/net/eth0/lower_*; do "
+         "echo $(basename $(readlink $d/device/driver)) "
+         "$(basename $(readlink $d)) $(cat $d/ifindex) $(cat $d/operstate); done")
+
+
+def lower_vf(out):
+    """Of what LOWER says: the VF's name, ifindex and state; None if there is none."""
+    return next((line.split()[1:] for line in out.splitlines()
+                 if line.startswith("igbvf ")), None)
+
+
+def is_up(vf):
+    return bool(vf) and vf[2] == "up"
+
+
 def told(pf, index):
     """What the PF says of a VF, as ip shows it."""
     for vf in json.loads(gl.must("ip", "-j", "link", "show", netdev(pf)))[0]["vfinfo_list"]:

@@ -7,12 +7,13 @@
  * of libvirt may be asked meanwhile: it waits for the hook.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <unistd.h>
+#include <xxhash.h>
 
 #include "domain.h"
 #include "pool.h"
@@ -95,28 +96,23 @@ static const struct keel_pool *pool_on(const struct hook *h, const char *bridge)
 	return NULL;
 }
 
-static uint64_t hash(uint64_t h, const char *text)
-{
-	while (*text)
-		h = (h ^ (unsigned char)*text++) * 0x100000001b3ULL;
-	return h;
-}
-
 static bool is_taken(const struct domain *d, const char *tap)
 {
-	char *path = mkpath("/sys/class/net/%s", tap);
-	bool taken = !access(path, F_OK);
-
-	free(path);
 	for (int i = 0; i < d->nr_nics; i++)
-		taken |= !strcmp(d->nic[i].tap, tap);
-	return taken;
+		if (!strcmp(d->nic[i].tap, tap))
+			return true;
+	return if_nametoindex(tap);
+}
+
+static uint64_t hash(uint64_t h, const char *text)
+{
+	return XXH3_64bits_withSeed(text, strlen(text), h);
 }
 
 /* The same on each host that the domain comes to, unless it is taken there. */
 static void name_tap(struct domain *d, struct domain_nic *nic)
 {
-	uint64_t h = hash(hash(0xcbf29ce484222325ULL, d->uuid), nic->mac);
+	uint64_t h = hash(hash(0, d->uuid), nic->mac);
 	char name[KEEL_IFNAME_LEN];
 
 	do {
@@ -130,18 +126,11 @@ static void name_tap(struct domain *d, struct domain_nic *nic)
 /* One of our names that somebody has here is of another host; others are the user's. */
 static bool needs_name(const struct domain_nic *nic)
 {
-	char *path;
-	bool taken;
-
 	if (!nic->tap[0])
 		return true;
-	if (strncmp(nic->tap, TAP_PREFIX, strlen(TAP_PREFIX)) ||
-	    strlen(nic->tap) != strlen(TAP_PREFIX) + 12)
-		return false;
-	path = mkpath("/sys/class/net/%s", nic->tap);
-	taken = !access(path, F_OK);
-	free(path);
-	return taken;
+	return !strncmp(nic->tap, TAP_PREFIX, strlen(TAP_PREFIX)) &&
+	       strlen(nic->tap) == strlen(TAP_PREFIX) + 12 &&
+	       if_nametoindex(nic->tap);
 }
 
 static int reserve(struct hook *h, const struct keel_pool *pool, const char *tap)

@@ -32,24 +32,17 @@ static bool is_plugged(const struct job *j, const char *pci)
 }
 
 /* Has this VM a lease of a VF which goes on? */
-static bool is_leased(const struct job *j, const char *pci)
+static bool has_lease(const struct job *j, const struct keel_pool_vf *vf)
 {
-	for (int i = 0; i < j->state.nr_vfs; i++) {
-		const struct keel_pool_vf *vf = &j->state.vf[i];
-
-		if (vf->vm == j->vm && vf->state == KEEL_VF_STATE_LEASED &&
-		    !strcmp(vf->pci, pci))
-			return true;
-	}
-	return false;
+	return vf->vm == j->vm && vf->state == KEEL_VF_STATE_LEASED;
 }
 
-/* Has this VM any? Else all that is plugged in is to go, whichever VFs these are. */
-static bool has_leases(const struct job *j)
+/* Of that one? @pci is NULL: of any? If not, all that is plugged in is to go. */
+static bool is_leased(const struct job *j, const char *pci)
 {
 	for (int i = 0; i < j->state.nr_vfs; i++)
-		if (j->state.vf[i].vm == j->vm &&
-		    j->state.vf[i].state == KEEL_VF_STATE_LEASED)
+		if (has_lease(j, &j->state.vf[i]) &&
+		    (!pci || !strcmp(j->state.vf[i].pci, pci)))
 			return true;
 	return false;
 }
@@ -167,8 +160,8 @@ static int put_in(struct job *j)
 	for (int i = 0; i < j->state.nr_vfs; i++) {
 		const struct keel_pool_vf *vf = &j->state.vf[i];
 
-		if (vf->vm == j->vm && vf->state == KEEL_VF_STATE_LEASED &&
-		    !is_plugged(j, vf->pci) && put_in_one(j, vf))
+		if (has_lease(j, vf) && !is_plugged(j, vf->pci) &&
+		    put_in_one(j, vf))
 			err = -1;
 	}
 	return err;
@@ -181,7 +174,7 @@ static int look_and_do(struct job *j)
 
 	if (keel_pools_get(j->keel, &j->state))
 		return fail("%s", keel_error(j->keel));
-	leases = has_leases(j);
+	leases = is_leased(j, NULL);
 	if (view_get(&j->q, &j->view, leases || wants_mac(j)))
 		return -1;
 	j->plugged = plug_list(&j->q, &j->view, leases);

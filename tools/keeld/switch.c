@@ -9,9 +9,7 @@
  * guest sends by its tap, but takes nothing that comes by it: what it sends does not
  * count meanwhile.
  */
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -23,6 +21,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+
 #include "keeld.h"
 
 #define STEP_US		20000
@@ -31,55 +32,36 @@
 #define PCI_COMMAND	4
 #define PCI_MASTER	4
 
-static int ask(int fd, void *request, size_t len)
-{
-	struct {
-		struct nlmsghdr head;
-		struct nlmsgerr err;
-		char more[256];
-	} answer;
-
-	if (send(fd, request, len, 0) < 0)
-		return -errno;
-	if (recv(fd, &answer, sizeof(answer), 0) < (ssize_t)NLMSG_LENGTH(sizeof(answer.err)))
-		return -EPROTO;
-	return answer.head.nlmsg_type == NLMSG_ERROR ? answer.err.error : -EPROTO;
-}
-
 /**
  * switch_tell - tell a bridge which of its ports has a MAC
  * @mac: the MAC
  * @port: the port's network device
  * @stay: whatever it learns meanwhile; otherwise as if it had learnt that
  *
- * Return: 0 or a negative errno.
+ * Return: 0, or an error of libnl's.
  */
 int switch_tell(const uint8_t *mac, const char *port, bool stay)
 {
-	struct {
-		struct nlmsghdr head;
-		struct ndmsg neighbour;
-		struct rtattr attr;
-		uint8_t mac[8];
-	} request = {
-		.head.nlmsg_type = RTM_NEWNEIGH,
-		.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE |
-				    NLM_F_REPLACE,
-		.head.nlmsg_len = offsetof(typeof(request), mac) + 6,
-		.neighbour.ndm_family = PF_BRIDGE,
-		.neighbour.ndm_ifindex = if_nametoindex(port),
-		.neighbour.ndm_flags = NTF_MASTER | (stay ? NTF_STICKY : 0),
-		.neighbour.ndm_state = NUD_REACHABLE,
-		.attr.rta_type = NDA_LLADDR,
-		.attr.rta_len = RTA_LENGTH(6),
+	struct ndmsg neighbour = {
+		.ndm_family = PF_BRIDGE,
+		.ndm_ifindex = if_nametoindex(port),
+		.ndm_flags = NTF_MASTER | (stay ? NTF_STICKY : 0),
+		.ndm_state = NUD_REACHABLE,
 	};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), err;
+	struct nl_sock *sock = nl_socket_alloc();
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE |
+						NLM_F_REPLACE);
+	int err = sock && msg ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
 
-	if (fd < 0)
-		return -errno;
-	memcpy(request.mac, mac, 6);
-	err = ask(fd, &request, request.head.nlmsg_len);
-	close(fd);
+	err = err ?: nlmsg_append(msg, &neighbour, sizeof(neighbour), NLMSG_ALIGNTO) ?:
+	      nla_put(msg, NDA_LLADDR, 6, mac);
+	if (!err) {
+		err = nl_send_sync(sock, msg);
+		/* It has freed that. */
+		msg = NULL;
+	}
+	nlmsg_free(msg);
+	nl_socket_free(sock);
 	return err;
 }
 
