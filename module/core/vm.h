@@ -102,10 +102,14 @@ struct keel_slot_info {
 	u64 hva;
 };
 
+/* For a file and its number in the table; not 0 ends the walk. */
+typedef int (*keel_file_fn_t)(const void *arg, struct file *file, unsigned int fd);
+
 struct keel_slot_info *keel_vm_slots(struct kvm *kvm, size_t *nr);
 int keel_vm_scan(struct keel_vm_found **found, size_t *nr);
 void keel_vm_found_free(struct keel_vm_found *found, size_t nr);
 struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm);
+void keel_vm_walk_files(struct keel_vm *vm, keel_file_fn_t fn, const void *arg);
 
 /* vm_netlink.c: show */
 int keel_vm_fill(struct sk_buff *skb, const void *vm);

@@ -205,6 +205,30 @@ struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm)
 }
 
 /**
+ * keel_vm_walk_files - walk over what a VM's VMM has open
+ * @vm: entry of the registry
+ * @fn: called with @arg, a file and its number; not 0 ends it. It may not sleep:
+ *	the file table is locked
+ * @arg: for @fn
+ *
+ * Context: may sleep.
+ */
+void keel_vm_walk_files(struct keel_vm *vm, keel_file_fn_t fn, const void *arg)
+{
+	struct pid *pid = keel_vm_holder(vm, NULL);
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
+
+	put_pid(pid);
+	if (!task)
+		return;
+	task_lock(task);
+	if (task->files)
+		iterate_fd(task->files, 0, fn, arg);
+	task_unlock(task);
+	put_task_struct(task);
+}
+
+/**
  * keel_vm_slots - a VM's memory slots, copied out of KVM's SRCU
  * @kvm: the VM
  * @nr: (out) how many
