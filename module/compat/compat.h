@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/msi.h>
 #include <linux/netdevice.h>
 #include <linux/pagemap.h>
 #include <linux/pci.h>
@@ -311,6 +312,35 @@ static inline void keel_netdev_unlock_ops(struct net_device *dev)
 {
 #ifdef KEEL_HAVE_NETDEV_LOCK_OPS
 	netdev_unlock_ops(dev);
+#endif
+}
+
+/* Is it runnable, that is, does it leave a CPU only because others want that? */
+static inline bool keel_task_is_runnable(struct task_struct *task)
+{
+#ifdef KEEL_HAVE_TASK_IS_RUNNABLE
+	return task_is_runnable(task);
+#else
+	return task->on_rq;
+#endif
+}
+
+/* While it is held, the device gets no message interrupts, and loses none. */
+static inline void keel_msi_lock(struct device *dev)
+{
+#ifdef KEEL_HAVE_MSI_LOCK_GUARD
+	__msi_lock_descs(dev);
+#else
+	msi_lock_descs(dev);
+#endif
+}
+
+static inline void keel_msi_unlock(struct device *dev)
+{
+#ifdef KEEL_HAVE_MSI_LOCK_GUARD
+	__msi_unlock_descs(dev);
+#else
+	msi_unlock_descs(dev);
 #endif
 }
 

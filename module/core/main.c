@@ -10,6 +10,7 @@
 #include "core/keel.h"
 #include "core/netlink.h"
 #include "core/vm.h"
+#include "dirq/dirq.h"
 #include "placement/placement.h"
 #include "snapshot/snapshot.h"
 #include "sriov/sriov.h"
@@ -19,6 +20,7 @@ struct workqueue_struct *keel_wq;
 /* Nothing goes on by itself, and no request for long. */
 static void keel_stop(void)
 {
+	keel_dirq_stop();
 	keel_sriov_stop();
 	keel_placement_stop();
 	keel_vms_stop();
@@ -45,19 +47,25 @@ static int __init keel_init(void)
 	err = keel_sriov_init();
 	if (err)
 		goto exit_placement;
-	err = keel_nl_init();
+	err = keel_dirq_init();
 	if (err)
 		goto exit_sriov;
+	err = keel_nl_init();
+	if (err)
+		goto exit_dirq;
 	keel_vms_start();
 	keel_placement_start();
 	err = keel_sriov_start();
 	if (err)
 		goto stop;
+	keel_dirq_start();
 	return 0;
 
 stop:
 	keel_stop();
 	keel_nl_exit();
+exit_dirq:
+	keel_dirq_exit();
 exit_sriov:
 	keel_sriov_exit();
 exit_placement:
@@ -76,6 +84,7 @@ static void __exit keel_exit(void)
 	keel_stop();
 	/* Then no more users. */
 	keel_nl_exit();
+	keel_dirq_exit();
 	keel_sriov_exit();
 	keel_placement_exit();
 	keel_snapshot_exit();

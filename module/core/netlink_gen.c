@@ -11,7 +11,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_IFINDEX + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_FALLBACK + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
 	[KEEL_A_NODES] = { .type = NLA_BINARY, },
 	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
@@ -45,10 +45,12 @@ const struct nla_policy keel_nl_policy[KEEL_A_IFINDEX + 1] = {
 	[KEEL_A_RECLAIM] = { .type = NLA_U32, },
 	[KEEL_A_SECONDS] = { .type = NLA_U32, },
 	[KEEL_A_IFINDEX] = { .type = NLA_U32, },
+	[KEEL_A_STEER] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KEEL_A_FALLBACK] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[28] = {
+const struct genl_small_ops keel_nl_ops[32] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -189,6 +191,26 @@ const struct genl_small_ops keel_nl_ops[28] = {
 	{
 		.cmd	= KEEL_CMD_SWITCH_PORT_SET,
 		.doit	= keel_nl_switch_port_set_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_IRQ_GET,
+		.doit	= keel_nl_irq_get_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_IRQ_SET,
+		.doit	= keel_nl_irq_set_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_IRQ_TARGET_GET,
+		.dumpit	= keel_nl_irq_target_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_IRQ_ROUTE_GET,
+		.dumpit	= keel_nl_irq_route_get_dumpit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 };

@@ -227,6 +227,71 @@ TRACE_EVENT(keel_port,
 		  __entry->vm, __entry->gone)
 );
 
+/*
+ * A device interrupt that is for a VM, in its handler. where is the word of its
+ * target: where that is now (linux/keel_irq.h).
+ */
+TRACE_EVENT(keel_irq,
+	TP_PROTO(u32 vm, u32 gsi, u32 irq, u32 target, u64 where),
+	TP_ARGS(vm, gsi, irq, target, where),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, gsi)
+		__field(u32, irq)
+		__field(u32, target)
+		__field(u64, where)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->gsi = gsi;
+		__entry->irq = irq;
+		__entry->target = target;
+		__entry->where = where;
+	),
+	TP_printk("vm=%u gsi=%u irq=%u target=%u state=%llu cpu=%llu node=%llu",
+		  __entry->vm, __entry->gsi, __entry->irq, __entry->target,
+		  __entry->where >> 28 & 0xf, __entry->where & 0xffff,
+		  __entry->where >> 16 & 0xfff)
+);
+
+/* It was aimed anew: enum keel_irq_aim, the CPU if it is one. */
+TRACE_EVENT(keel_irq_aim,
+	TP_PROTO(u32 vm, u32 gsi, u32 irq, u32 target, u32 aim, int cpu, int err),
+	TP_ARGS(vm, gsi, irq, target, aim, cpu, err),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, gsi)
+		__field(u32, irq)
+		__field(u32, target)
+		__field(u32, aim)
+		__field(int, cpu)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->gsi = gsi;
+		__entry->irq = irq;
+		__entry->target = target;
+		__entry->aim = aim;
+		__entry->cpu = cpu;
+		__entry->err = err;
+	),
+	TP_printk("vm=%u gsi=%u irq=%u target=%u aim=%s cpu=%d err=%d",
+		  __entry->vm, __entry->gsi, __entry->irq, __entry->target,
+		  __print_symbolic(__entry->aim,
+				   { KEEL_IRQ_AIM_IDLE, "idle" },
+				   { KEEL_IRQ_AIM_CPU, "cpu" },
+				   { KEEL_IRQ_AIM_NODE, "node" },
+				   { KEEL_IRQ_AIM_FALLBACK, "fallback" },
+				   { KEEL_IRQ_AIM_LEFT, "left" },
+				   { KEEL_IRQ_AIM_MANAGED, "managed" },
+				   { KEEL_IRQ_AIM_FORBIDDEN, "forbidden" },
+				   { KEEL_IRQ_AIM_FULL, "full" },
+				   { KEEL_IRQ_AIM_FAILED, "failed" },
+				   { KEEL_IRQ_AIM_NOBODY, "nobody" }),
+		  __entry->cpu, __entry->err)
+);
+
 #endif /* KEEL_CORE_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -185,6 +185,84 @@ enum keel_port_state {
 	KEEL_PORT_STATE_DECLINED,
 };
 
+/**
+ * enum keel_irq_mode - What is done for directed interrupts. off: nothing, and
+ *   no vCPU's thread is looked at. watch: tables are kept, routes found,
+ *   interrupts counted. steer: interrupts are sent to where their targets run,
+ *   too.
+ */
+enum keel_irq_mode {
+	KEEL_IRQ_MODE_OFF,
+	KEEL_IRQ_MODE_WATCH,
+	KEEL_IRQ_MODE_STEER,
+};
+
+/**
+ * enum keel_irq_fallback - Where an interrupt goes whose target does not run.
+ *   wait: to the CPU where the target was last. node: to any CPU of that one's
+ *   NUMA node. housekeeping: to any of the CPUs that are not isolated.
+ */
+enum keel_irq_fallback {
+	KEEL_IRQ_FALLBACK_WAIT,
+	KEEL_IRQ_FALLBACK_NODE,
+	KEEL_IRQ_FALLBACK_HOUSEKEEPING,
+};
+
+/**
+ * enum keel_irq_state - What a target is at, that is, the thread of a vCPU.
+ * @KEEL_IRQ_STATE_OFFLINE: no thread runs it
+ * @KEEL_IRQ_STATE_RUNNING: on that CPU, in the guest or for it
+ * @KEEL_IRQ_STATE_PREEMPTED: it wants to run, and another thread has the CPU
+ * @KEEL_IRQ_STATE_HALTED: it waits for an interrupt
+ * @KEEL_IRQ_STATE_PAUSED: its VMM has it, and it waits for something else
+ */
+enum keel_irq_state {
+	KEEL_IRQ_STATE_OFFLINE,
+	KEEL_IRQ_STATE_RUNNING,
+	KEEL_IRQ_STATE_PREEMPTED,
+	KEEL_IRQ_STATE_HALTED,
+	KEEL_IRQ_STATE_PAUSED,
+};
+
+/**
+ * enum keel_irq_dest - Whom the guest wants an interrupt to reach. none: no
+ *   vCPU that there is. fixed: one. lowest: the one of several that is least
+ *   busy. many: several.
+ */
+enum keel_irq_dest {
+	KEEL_IRQ_DEST_NONE,
+	KEEL_IRQ_DEST_FIXED,
+	KEEL_IRQ_DEST_LOWEST,
+	KEEL_IRQ_DEST_MANY,
+};
+
+/**
+ * enum keel_irq_aim - What has become of a route's aim.
+ * @KEEL_IRQ_AIM_IDLE: nothing is steered
+ * @KEEL_IRQ_AIM_CPU: at the CPU of its target
+ * @KEEL_IRQ_AIM_NODE: at the node of its target, which moves too fast
+ * @KEEL_IRQ_AIM_FALLBACK: where the fallback says
+ * @KEEL_IRQ_AIM_LEFT: somebody else has set the affinity, and has it
+ * @KEEL_IRQ_AIM_MANAGED: the kernel spreads these interrupts over the CPUs
+ *   itself
+ * @KEEL_IRQ_AIM_FORBIDDEN: the CPU is isolated, and left alone
+ * @KEEL_IRQ_AIM_FULL: that CPU has no vector left
+ * @KEEL_IRQ_AIM_FAILED: the interrupt controller refused
+ * @KEEL_IRQ_AIM_NOBODY: it has no target, or too many
+ */
+enum keel_irq_aim {
+	KEEL_IRQ_AIM_IDLE,
+	KEEL_IRQ_AIM_CPU,
+	KEEL_IRQ_AIM_NODE,
+	KEEL_IRQ_AIM_FALLBACK,
+	KEEL_IRQ_AIM_LEFT,
+	KEEL_IRQ_AIM_MANAGED,
+	KEEL_IRQ_AIM_FORBIDDEN,
+	KEEL_IRQ_AIM_FULL,
+	KEEL_IRQ_AIM_FAILED,
+	KEEL_IRQ_AIM_NOBODY,
+};
+
 enum {
 	KEEL_A_HOST_VERSION = 1,
 	KEEL_A_HOST_VMS,
@@ -519,6 +597,61 @@ enum {
 	KEEL_A_SWITCH_PORT_MAX = (__KEEL_A_SWITCH_PORT_MAX - 1)
 };
 
+enum {
+	KEEL_A_IRQ_MODE = 1,
+	KEEL_A_IRQ_FALLBACK,
+	KEEL_A_IRQ_VMS,
+	KEEL_A_IRQ_TARGETS,
+	KEEL_A_IRQ_ROUTES,
+	KEEL_A_IRQ_AIMS,
+
+	__KEEL_A_IRQ_MAX,
+	KEEL_A_IRQ_MAX = (__KEEL_A_IRQ_MAX - 1)
+};
+
+enum {
+	KEEL_A_IRQ_TARGET_VM = 1,
+	KEEL_A_IRQ_TARGET_PID,
+	KEEL_A_IRQ_TARGET_VCPU,
+	KEEL_A_IRQ_TARGET_APIC,
+	KEEL_A_IRQ_TARGET_TID,
+	KEEL_A_IRQ_TARGET_CPU,
+	KEEL_A_IRQ_TARGET_NODE,
+	KEEL_A_IRQ_TARGET_STATE,
+	KEEL_A_IRQ_TARGET_SEQ,
+	KEEL_A_IRQ_TARGET_MOVES,
+
+	__KEEL_A_IRQ_TARGET_MAX,
+	KEEL_A_IRQ_TARGET_MAX = (__KEEL_A_IRQ_TARGET_MAX - 1)
+};
+
+enum {
+	KEEL_A_IRQ_ROUTE_VM = 1,
+	KEEL_A_IRQ_ROUTE_PID,
+	KEEL_A_IRQ_ROUTE_GSI,
+	KEEL_A_IRQ_ROUTE_IRQ,
+	KEEL_A_IRQ_ROUTE_DEVICE,
+	KEEL_A_IRQ_ROUTE_DEST,
+	KEEL_A_IRQ_ROUTE_VECTOR,
+	KEEL_A_IRQ_ROUTE_VCPU,
+	KEEL_A_IRQ_ROUTE_TARGETS,
+	KEEL_A_IRQ_ROUTE_AIM,
+	KEEL_A_IRQ_ROUTE_CPU,
+	KEEL_A_IRQ_ROUTE_TOTAL,
+	KEEL_A_IRQ_ROUTE_DIRECT,
+	KEEL_A_IRQ_ROUTE_NEAR,
+	KEEL_A_IRQ_ROUTE_FAR,
+	KEEL_A_IRQ_ROUTE_HALTED,
+	KEEL_A_IRQ_ROUTE_PREEMPTED,
+	KEEL_A_IRQ_ROUTE_PAUSED,
+	KEEL_A_IRQ_ROUTE_HOME,
+	KEEL_A_IRQ_ROUTE_AIMS,
+	KEEL_A_IRQ_ROUTE_REFUSED,
+
+	__KEEL_A_IRQ_ROUTE_MAX,
+	KEEL_A_IRQ_ROUTE_MAX = (__KEEL_A_IRQ_ROUTE_MAX - 1)
+};
+
 enum keel_attr {
 	KEEL_A_ID = 1,
 	KEEL_A_HOST,
@@ -565,6 +698,11 @@ enum keel_attr {
 	KEEL_A_SECONDS,
 	KEEL_A_SWITCH_PORT,
 	KEEL_A_IFINDEX,
+	KEEL_A_IRQ,
+	KEEL_A_IRQ_TARGET,
+	KEEL_A_IRQ_ROUTE,
+	KEEL_A_STEER,
+	KEEL_A_FALLBACK,
 
 	__KEEL_A_MAX,
 	KEEL_A_MAX = (__KEEL_A_MAX - 1)
@@ -607,6 +745,10 @@ enum {
 	KEEL_CMD_SWITCH_PORT_GET,
 	KEEL_CMD_SWITCH_PORT_SET,
 	KEEL_CMD_SWITCH_PORT_NTF,
+	KEEL_CMD_IRQ_GET,
+	KEEL_CMD_IRQ_SET,
+	KEEL_CMD_IRQ_TARGET_GET,
+	KEEL_CMD_IRQ_ROUTE_GET,
 
 	__KEEL_CMD_MAX,
 	KEEL_CMD_MAX = (__KEEL_CMD_MAX - 1)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Directed interrupts: the parts that know nothing of the kernel. Compiles in user
+ * space, too, where they are tested.
+ */
+#ifndef KEEL_DIRQ_PURE_H
+#define KEEL_DIRQ_PURE_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include <stdbool.h>
+#include <linux/types.h>
+typedef __u8 u8;
+typedef __u32 u32;
+typedef __u64 u64;
+#endif
+
+#include <linux/keel_irq.h>
+
+/* A target's word, one write after @before. */
+static inline u64 irq_word(u64 before, u32 cpu, u32 node, u32 state)
+{
+	return (u64)(KEEL_IRQ_SEQ(before) + 1) << 32 | (state & 0xf) << 28 |
+	       (node & 0xfff) << 16 | (cpu & 0xffff);
+}
+
+/**
+ * struct irq_message - a message signalled interrupt, as a guest wrote it
+ * @dest: whom it is for, in the APICs' words
+ * @vector: in the guest
+ * @logical: @dest is a logical destination, not an APIC ID
+ * @lowest: for the least busy of them
+ * @fixed: it is an interrupt with a vector, not an NMI or the like
+ * @all: it is for everybody
+ *
+ * Intel SDM volume 3, "Message Signalled Interrupts"; the upper bits of a wide
+ * destination are where KVM's KVM_X2APIC_API_USE_32BIT_IDS has them.
+ */
+struct irq_message {
+	u32 dest;
+	u8 vector;
+	bool logical;
+	bool lowest;
+	bool fixed;
+	bool all;
+};
+
+/**
+ * irq_message_parse - take a message apart
+ * @m: (out)
+ * @address_lo: its address
+ * @address_hi: and the upper half
+ * @data: its data
+ * @wide: destinations have 32 bits
+ */
+static inline void irq_message_parse(struct irq_message *m, u32 address_lo,
+				     u32 address_hi, u32 data, bool wide)
+{
+	u32 mode = data >> 8 & 7;
+
+	m->dest = address_lo >> 12 & 0xff;
+	if (wide)
+		m->dest |= address_hi & 0xffffff00;
+	m->vector = data & 0xff;
+	m->logical = address_lo & 4;
+	/* With the redirection hint it is for one of those, too. */
+	m->lowest = mode == 1 || (m->logical && address_lo & 8);
+	m->fixed = mode < 2;
+	m->all = !m->logical && (m->dest == 0xffffffff ||
+				 (!wide && m->dest == 0xff));
+}
+
+/**
+ * irq_message_is_for - is a vCPU one of those whom a message is for?
+ * @m: the message
+ * @apic_id: the vCPU's
+ * @x2apic: its APIC is in that mode
+ *
+ * In x2APIC mode the logical destination follows from the ID; in xAPIC mode the
+ * guest sets it, and this is what Linux and Windows set in flat mode.
+ */
+static inline bool irq_message_is_for(const struct irq_message *m, u32 apic_id,
+				      bool x2apic)
+{
+	if (m->all)
+		return true;
+	if (!m->logical)
+		return apic_id == m->dest;
+	if (x2apic)
+		return m->dest >> 16 == apic_id >> 4 &&
+		       (m->dest >> (apic_id & 15) & 1);
+	return apic_id < 8 && (m->dest >> apic_id & 1);
+}
+
+#endif /* KEEL_DIRQ_PURE_H */
