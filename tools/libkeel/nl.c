@@ -143,6 +143,48 @@ out:
 	return err < 0 ? err : 0;
 }
 
+/* A list of what holds nothing that would have to be freed. */
+struct flat {
+	void *items;
+	uint32_t nr;
+	size_t size;
+	int (*parse)(struct nlattr **attrs, void *item);
+};
+
+static int flat_append(struct nlattr **attrs, void *arg)
+{
+	struct flat *f = arg;
+	void *item = parse_grow(&f->items, &f->nr, f->size);
+
+	return item ? f->parse(attrs, item) : -ENOMEM;
+}
+
+/**
+ * nl_list() - all that a dump tells
+ * @keel: the connection
+ * @cmd: the request
+ * @parse: one of them, into @size bytes that are zero
+ * @size: of each
+ * @items: (out) pointer to an array for free()
+ *
+ * Return: how many, or a negative errno.
+ */
+int nl_list(struct keel *keel, uint8_t cmd,
+	    int (*parse)(struct nlattr **attrs, void *item), size_t size,
+	    void *items)
+{
+	struct flat f = { .size = size, .parse = parse };
+	struct reply r = { .parse = flat_append, .arg = &f };
+	int err = nl_request(keel, cmd, NLM_F_DUMP, NULL, &r);
+
+	if (err) {
+		free(f.items);
+		f.items = NULL;
+	}
+	*(void **)items = f.items;
+	return err ?: (int)f.nr;
+}
+
 /**
  * keel_open() - connect to the keel module
  * @keel: (out) the connection; also on failure, to ask keel_error(), and to be
@@ -275,18 +317,6 @@ int keel_snapshot_get(struct keel *keel, uint32_t id,
 	return nl_request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_ACK, attr, &r);
 }
 
-static int snapshot_append(struct nlattr **attrs, void *arg)
-{
-	struct list *l = arg;
-	struct keel_snapshot *s = realloc(l->items, (l->nr + 1) * sizeof(*s));
-
-	if (!s)
-		return -ENOMEM;
-	l->items = s;
-	memset(&s[l->nr], 0, sizeof(*s));
-	return keel_parse_snapshot(attrs, &s[l->nr++]);
-}
-
 /**
  * keel_snapshot_list() - all snapshots the module holds
  * @keel: the connection
@@ -296,16 +326,8 @@ static int snapshot_append(struct nlattr **attrs, void *arg)
  */
 int keel_snapshot_list(struct keel *keel, struct keel_snapshot **snapshots)
 {
-	struct list l = { 0 };
-	struct reply r = { .parse = snapshot_append, .arg = &l };
-	int err = nl_request(keel, KEEL_CMD_SNAPSHOT_GET, NLM_F_DUMP, NULL, &r);
-
-	*snapshots = l.items;
-	if (!err)
-		return l.nr;
-	free(l.items);
-	*snapshots = NULL;
-	return err;
+	return nl_list(keel, KEEL_CMD_SNAPSHOT_GET, keel_parse_snapshot,
+		       sizeof(**snapshots), snapshots);
 }
 
 /** keel_snapshot_abort() - abort by id; -EALREADY if it has ended */

@@ -41,5 +41,8 @@ struct list {
 
 int nl_request(struct keel *keel, uint8_t cmd, int flags, const struct attr *attr,
 	       struct reply *r);
+int nl_list(struct keel *keel, uint8_t cmd,
+	    int (*parse)(struct nlattr **attrs, void *item), size_t size,
+	    void *items);
 
 #endif

@@ -176,33 +176,6 @@ static int pool_append(struct nlattr **attrs, void *arg)
 	return p ? keel_parse_pool(attrs, p) : -ENOMEM;
 }
 
-static int vf_append(struct nlattr **attrs, void *arg)
-{
-	struct list *l = arg;
-	struct keel_pool_vf *vf = parse_grow(&l->items, (uint32_t *)&l->nr,
-				       sizeof(*vf));
-
-	return vf ? keel_parse_pool_vf(attrs, vf) : -ENOMEM;
-}
-
-static int port_append(struct nlattr **attrs, void *arg)
-{
-	struct list *l = arg;
-	struct keel_pool_port *p = parse_grow(&l->items, (uint32_t *)&l->nr,
-					sizeof(*p));
-
-	return p ? keel_parse_pool_port(attrs, p) : -ENOMEM;
-}
-
-static int switch_port_append(struct nlattr **attrs, void *arg)
-{
-	struct list *l = arg;
-	struct keel_switch_port *p = parse_grow(&l->items, (uint32_t *)&l->nr,
-						sizeof(*p));
-
-	return p ? keel_parse_switch_port(attrs, p) : -ENOMEM;
-}
-
 /** keel_pool_list_free() - free what keel_pool_list() gave */
 void keel_pool_list_free(struct keel_pool *pools, int nr)
 {
@@ -236,23 +209,6 @@ int keel_pool_list(struct keel *keel, struct keel_pool **pools)
 	return err;
 }
 
-/* What has nothing of its own to be freed. */
-static int list_flat(struct keel *keel, uint8_t cmd,
-		     int (*append)(struct nlattr **attrs, void *arg),
-		     void **items)
-{
-	struct list l = { 0 };
-	struct reply r = { .parse = append, .arg = &l };
-	int err = nl_request(keel, cmd, NLM_F_DUMP, NULL, &r);
-
-	*items = l.items;
-	if (!err)
-		return l.nr;
-	free(l.items);
-	*items = NULL;
-	return err;
-}
-
 /**
  * keel_pool_vf_list() - the VFs of all pools
  * @keel: the connection
@@ -262,7 +218,8 @@ static int list_flat(struct keel *keel, uint8_t cmd,
  */
 int keel_pool_vf_list(struct keel *keel, struct keel_pool_vf **vfs)
 {
-	return list_flat(keel, KEEL_CMD_POOL_VF_GET, vf_append, (void **)vfs);
+	return nl_list(keel, KEEL_CMD_POOL_VF_GET, keel_parse_pool_vf,
+		       sizeof(**vfs), vfs);
 }
 
 /**
@@ -274,8 +231,8 @@ int keel_pool_vf_list(struct keel *keel, struct keel_pool_vf **vfs)
  */
 int keel_pool_port_list(struct keel *keel, struct keel_pool_port **ports)
 {
-	return list_flat(keel, KEEL_CMD_POOL_PORT_GET, port_append,
-			 (void **)ports);
+	return nl_list(keel, KEEL_CMD_POOL_PORT_GET, keel_parse_pool_port,
+		       sizeof(**ports), ports);
 }
 
 /**
@@ -287,8 +244,8 @@ int keel_pool_port_list(struct keel *keel, struct keel_pool_port **ports)
  */
 int keel_switch_port_list(struct keel *keel, struct keel_switch_port **ports)
 {
-	return list_flat(keel, KEEL_CMD_SWITCH_PORT_GET, switch_port_append,
-			 (void **)ports);
+	return nl_list(keel, KEEL_CMD_SWITCH_PORT_GET, keel_parse_switch_port,
+		       sizeof(**ports), ports);
 }
 
 /** keel_pools_put() - free what keel_pools_get() gave */
