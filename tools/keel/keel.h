@@ -48,6 +48,8 @@ char *size_text(uint64_t bytes, char *buf, size_t len);
 int parse_size(const char *text, uint64_t *bytes);
 int parse_u32(const char *text, uint32_t *n);
 int parse_positive(const char *option, const char *text, uint32_t *n);
+int parse_word(const char *option, const char *text, uint32_t nr,
+	       const char *(*name)(uint32_t), uint32_t *value);
 int next_option(int argc, char **argv, const struct option *table);
 int no_words(int argc, char **argv, const char *verb);
 int nothing_more(int argc, char **argv, const char *verb);

@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* keel place start, stop, on, off, advise: how this host's threads are placed. */
 #include <errno.h>
-#include <string.h>
 
 #include "keel.h"
 #include "out.h"
 #include "place.h"
 
 #define MEMORY_MIB	256	/* a second */
-
-/* A word that is one of those that @name has for 0 to @nr - 1. */
-static int parse_word(const char *option, const char *text, uint32_t nr,
-		      const char *(*name)(uint32_t), uint32_t *value)
-{
-	char known[64] = "";
-	size_t n = 0;
-
-	for (*value = 0; *value < nr; ++*value) {
-		if (!strcmp(text, name(*value)))
-			return 0;
-		n += snprintf(known + n, sizeof(known) - n, "%s%s",
-			      n ? ", " : "", name(*value));
-	}
-	return bad("%s: '%s' is not one of: %s", option, text, known);
-}
 
 static const char *temper_name(uint32_t n)
 {

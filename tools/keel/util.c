@@ -111,6 +111,22 @@ int parse_positive(const char *option, const char *text, uint32_t *n)
 	       bad("%s: '%s' is not a number above 0", option, text);
 }
 
+/* A word that is one of those that @name has for 0 to @nr - 1, or bad(). */
+int parse_word(const char *option, const char *text, uint32_t nr,
+	       const char *(*name)(uint32_t), uint32_t *value)
+{
+	char known[128] = "";
+	size_t n = 0;
+
+	for (*value = 0; *value < nr; ++*value) {
+		if (!strcmp(text, name(*value)))
+			return 0;
+		n += snprintf(known + n, sizeof(known) - n, "%s%s",
+			      n ? ", " : "", name(*value));
+	}
+	return bad("%s: '%s' is not one of: %s", option, text, known);
+}
+
 /*
  * The next long option's value from @table, -1 at their end, '?' after bad().
  * Words may stand before and between options; what follows "--" is left alone.
