@@ -338,6 +338,57 @@ struct keel_pools {
 	int nr_ports;
 };
 
+/* Directed interrupts: what is done, and how much of it. */
+struct keel_irq {
+	enum keel_irq_mode mode;
+	enum keel_irq_fallback fallback;
+	uint32_t vms;		/* that have a table */
+	uint32_t targets;
+	uint32_t routes;
+	uint64_t aims;
+};
+
+/* A vCPU, as interrupts see it. */
+struct keel_irq_target {
+	uint32_t vm;
+	uint32_t pid;
+	uint32_t vcpu;		/* KVM's number of it */
+	uint32_t apic;		/* the guest's */
+	uint32_t tid;		/* 0: no thread */
+	uint32_t cpu;		/* where it is, or last was */
+	uint32_t node;
+	enum keel_irq_state state;
+	uint32_t seq;
+	uint64_t moves;
+};
+
+#define KEEL_DEVICE_LEN	32
+
+/* A device's interrupt that is a VM's. */
+struct keel_irq_route {
+	uint32_t vm;
+	uint32_t pid;
+	uint32_t gsi;
+	uint32_t irq;		/* the host's number; 0: its device has gone */
+	char device[KEEL_DEVICE_LEN];
+	enum keel_irq_dest dest;
+	uint32_t vector;	/* in the guest */
+	int32_t vcpu;		/* -1: no target, or many */
+	uint32_t targets;
+	enum keel_irq_aim aim;
+	int32_t cpu;		/* -1: aimed at none, or at many */
+	uint64_t total;
+	uint64_t direct;
+	uint64_t near;
+	uint64_t far;
+	uint64_t halted;
+	uint64_t preempted;
+	uint64_t paused;
+	uint64_t home;
+	uint64_t aims;
+	uint64_t refused;
+};
+
 enum keel_event_type {
 	KEEL_EVENT_VM_NEW,
 	KEEL_EVENT_VM_DEL,
@@ -421,6 +472,12 @@ int keel_switch_port_list(struct keel *keel, struct keel_switch_port **ports);
 int keel_switch_port_set(struct keel *keel, const char *port, uint32_t ifindex,
 			 const char *on);
 
+/* irq.c */
+int keel_irq_get(struct keel *keel, struct keel_irq *irq);
+int keel_irq_set(struct keel *keel, uint32_t mode, uint32_t fallback);
+int keel_irq_targets(struct keel *keel, struct keel_irq_target **targets);
+int keel_irq_routes(struct keel *keel, struct keel_irq_route **routes);
+
 int keel_events_subscribe(struct keel *keel);
 int keel_fd(const struct keel *keel);
 int keel_events_next(struct keel *keel, struct keel_event *event, int ms);
@@ -439,6 +496,11 @@ const char *keel_pool_policy_name(enum keel_pool_policy policy);
 const char *keel_pool_mac_name(enum keel_pool_mac mac);
 const char *keel_vf_state_name(enum keel_vf_state state);
 const char *keel_port_state_name(enum keel_port_state state);
+const char *keel_irq_mode_name(enum keel_irq_mode mode);
+const char *keel_irq_fallback_name(enum keel_irq_fallback fallback);
+const char *keel_irq_state_name(enum keel_irq_state state);
+const char *keel_irq_dest_name(enum keel_irq_dest dest);
+const char *keel_irq_aim_name(enum keel_irq_aim aim);
 const char *keel_snap_reason_text(enum keel_snap_reason reason);
 
 /* snap.c: one snapshot on /dev/keel; @fd is the open descriptor */

@@ -197,3 +197,73 @@ const char *keel_port_state_name(enum keel_port_state state)
 
 	return name(names, NR(names), state);
 }
+
+/** keel_irq_mode_name() - what is done for directed interrupts */
+const char *keel_irq_mode_name(enum keel_irq_mode mode)
+{
+	static const char *const names[] = {
+		[KEEL_IRQ_MODE_OFF] = "off",
+		[KEEL_IRQ_MODE_WATCH] = "watch",
+		[KEEL_IRQ_MODE_STEER] = "steer",
+	};
+
+	return name(names, NR(names), mode);
+}
+
+/** keel_irq_fallback_name() - where an interrupt goes whose target does not run */
+const char *keel_irq_fallback_name(enum keel_irq_fallback fallback)
+{
+	static const char *const names[] = {
+		[KEEL_IRQ_FALLBACK_WAIT] = "wait",
+		[KEEL_IRQ_FALLBACK_NODE] = "node",
+		[KEEL_IRQ_FALLBACK_HOUSEKEEPING] = "housekeeping",
+	};
+
+	return name(names, NR(names), fallback);
+}
+
+/** keel_irq_state_name() - what a target is at */
+const char *keel_irq_state_name(enum keel_irq_state state)
+{
+	static const char *const names[] = {
+		[KEEL_IRQ_STATE_OFFLINE] = "offline",
+		[KEEL_IRQ_STATE_RUNNING] = "running",
+		[KEEL_IRQ_STATE_PREEMPTED] = "preempted",
+		[KEEL_IRQ_STATE_HALTED] = "halted",
+		[KEEL_IRQ_STATE_PAUSED] = "paused",
+	};
+
+	return name(names, NR(names), state);
+}
+
+/** keel_irq_dest_name() - whom the guest wants an interrupt to reach */
+const char *keel_irq_dest_name(enum keel_irq_dest dest)
+{
+	static const char *const names[] = {
+		[KEEL_IRQ_DEST_NONE] = "none",
+		[KEEL_IRQ_DEST_FIXED] = "fixed",
+		[KEEL_IRQ_DEST_LOWEST] = "lowest",
+		[KEEL_IRQ_DEST_MANY] = "many",
+	};
+
+	return name(names, NR(names), dest);
+}
+
+/** keel_irq_aim_name() - what has become of a route's aim */
+const char *keel_irq_aim_name(enum keel_irq_aim aim)
+{
+	static const char *const names[] = {
+		[KEEL_IRQ_AIM_IDLE] = "idle",
+		[KEEL_IRQ_AIM_CPU] = "cpu",
+		[KEEL_IRQ_AIM_NODE] = "node",
+		[KEEL_IRQ_AIM_FALLBACK] = "fallback",
+		[KEEL_IRQ_AIM_LEFT] = "left",
+		[KEEL_IRQ_AIM_MANAGED] = "managed",
+		[KEEL_IRQ_AIM_FORBIDDEN] = "forbidden",
+		[KEEL_IRQ_AIM_FULL] = "full",
+		[KEEL_IRQ_AIM_FAILED] = "failed",
+		[KEEL_IRQ_AIM_NOBODY] = "nobody",
+	};
+
+	return name(names, NR(names), aim);
+}

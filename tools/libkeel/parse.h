@@ -35,6 +35,9 @@ int keel_parse_matrix(struct nlattr **attrs, void *matrix);
 int keel_parse_pool(struct nlattr **attrs, void *pool);
 int keel_parse_pool_vf(struct nlattr **attrs, void *vf);
 int keel_parse_pool_port(struct nlattr **attrs, void *port);
+int keel_parse_irq(struct nlattr **attrs, void *irq);
+int keel_parse_irq_target(struct nlattr **attrs, void *target);
+int keel_parse_irq_route(struct nlattr **attrs, void *route);
 int keel_parse_switch_port(struct nlattr **attrs, void *port);
 
 #endif
