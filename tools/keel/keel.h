@@ -63,7 +63,7 @@ int write_all(int fd, const void *buf, size_t len);
 extern volatile int stop_signal;	/* the signal that asked us to end */
 void catch_signals(void);
 
-/* host.c, doctor.c, vm.c, snapshot.c, place.c, pool.c, monitor.c */
+/* host.c, doctor.c, vm.c, snapshot.c, place.c, pool.c, irq.c, monitor.c */
 int keel_connect(struct keel **keel);
 int cmd_host(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
@@ -71,6 +71,7 @@ int cmd_vm(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_place(int argc, char **argv);
 int cmd_pool(int argc, char **argv);
+int cmd_irq(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 
 /* vm.c: @name is an id, a QEMU -name, or a pid; keel_vm_release() it */

@@ -73,6 +73,9 @@ static const struct cmd objects[] = {
 	  "keel pool create|delete|set|add|remove|port|reserve|cancel|end|hook|show\n"
 	  "                                 SR-IOV devices for the VMs of a virtual switch\n",
 	  .object = true },
+	{ "irq", cmd_irq,
+	  "keel irq show|steer|top          device interrupts, sent to where their vCPU runs\n",
+	  .object = true },
 	{ "monitor", cmd_monitor,
 	  "keel monitor                     events, as they come\n" },
 	{ 0 }
