@@ -183,6 +183,8 @@ int knl_place_stop(struct knl *nl);
 /* Wait until so many periods are through; -ETIMEDOUT if they do not come. */
 int knl_place_wait(struct knl *nl, uint64_t periods);
 int knl_place_mode(struct knl *nl, uint32_t vm, uint32_t mode);
+/* enum keel_irq_mode: off returns when nothing of it is left. */
+int knl_irq_set(struct knl *nl, uint32_t mode);
 /*
  * Next event within @ms: returns its command and fills @vm or @snap.
  * -EAGAIN if none came.

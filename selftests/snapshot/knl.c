@@ -612,6 +612,15 @@ int knl_place_mode(struct knl *nl, uint32_t vm, uint32_t mode)
 	return knl_talk(nl, buf, at);
 }
 
+int knl_irq_set(struct knl *nl, uint32_t mode)
+{
+	char buf[64];
+	size_t at = knl_begin(nl, buf, KEEL_CMD_IRQ_SET, 0);
+
+	at = knl_put(buf, at, KEEL_A_STEER, &mode, sizeof(mode));
+	return knl_talk(nl, buf, at);
+}
+
 int knl_event(struct knl *nl, int ms, struct knl_vm *vm,
 	      struct knl_snapshot *snap)
 {
