@@ -17,6 +17,9 @@
 #include "ovsdb.h"
 
 #define ROWS_MAX	65536	/* of a table */
+#define NAMED_MAX	(4 * ROWS_MAX)	/* so often ports and interfaces are named, in all */
+#define WEIGHT_MAX	(128 << 20)	/* of all rows: that many ports have some 90 MB */
+#define VALUE_WEIGHT	128		/* a value's, beside its letters */
 #define RETRY_MS	100	/* at first; then ever less often */
 #define ANSWER_MS	10000
 
@@ -27,6 +30,7 @@ static const char *const tables[] = {
 static struct {
 	struct ovsdb db;
 	json_t *rows;		/* by table and uuid */
+	size_t weight;		/* of these */
 	json_t *bridges;	/* by interface, of these rows; NULL: to be made */
 	bool complete;		/* all rows are here */
 	bool matters;		/* there are pools, and taps that Open vSwitch has */
@@ -54,6 +58,7 @@ static void disconnect(void)
 	json_decref(ovs.rows);
 	json_decref(ovs.bridges);
 	ovs.rows = ovs.bridges = NULL;
+	ovs.weight = 0;
 	ovs.complete = false;
 	ovs.when_ns = now_ns() + ovs.retry_ms * NS_PER_MS;
 	ovs.retry_ms = ovs.retry_ms * 2 < conf.retry_ms ? ovs.retry_ms * 2 :
@@ -70,16 +75,40 @@ static json_t *monitor_request(void)
 			 "Interface", "columns", "name");
 }
 
+/* About so many bytes a value takes. No deeper than the parser lets it be. */
+static size_t weigh(json_t *value)
+{
+	size_t sum = VALUE_WEIGHT + json_string_length(value), i;
+	const char *key;
+	json_t *each;
+
+	json_object_foreach(value, key, each)
+		sum += strlen(key) + weigh(each);
+	json_array_foreach(value, i, each)
+		sum += weigh(each);
+	return sum;
+}
+
+static size_t weigh_row(const char *uuid, json_t *row)
+{
+	return row ? strlen(uuid) + weigh(row) : 0;
+}
+
+/* Rows stay, and may be told of one after the other without end. */
 static int take_row(json_t *rows, const char *uuid, json_t *update)
 {
 	json_t *new = json_object_get(update, "new");
 
 	if (!json_is_object(new))
+		new = NULL;
+	ovs.weight += weigh_row(uuid, new) -
+		      weigh_row(uuid, json_object_get(rows, uuid));
+	if (!new)
 		json_object_del(rows, uuid);
 	else if (json_object_set(rows, uuid, new))
 		return fail("out of memory");
-	return json_object_size(rows) <= ROWS_MAX ? 0 :
-	       fail("it has more rows than can be followed");
+	return json_object_size(rows) <= ROWS_MAX && ovs.weight <= WEIGHT_MAX ?
+	       0 : fail("it has more rows than can be followed");
 }
 
 static int take_updates(json_t *updates)
@@ -162,33 +191,50 @@ static json_t *name_of(json_t *row)
 	       json_string_length(name) < KEEL_IFNAME_LEN ? name : NULL;
 }
 
-static int add_port(json_t *bridges, json_t *port, json_t *bridge)
+/* Every port is named once, and every interface: @left keeps it from being a product. */
+static int count_down(size_t *left)
+{
+	return (*left)-- ? 0 : fail("it names ports more often than can be followed");
+}
+
+static int add_port(json_t *bridges, json_t *port, json_t *bridge, size_t *left)
 {
 	json_t *interfaces = json_object_get(port, "interfaces"), *name;
 	const char *uuid;
 
 	for (size_t i = 0; (uuid = reference(interfaces, i)); i++) {
+		if (count_down(left))
+			return -1;
 		name = name_of(find_row("Interface", uuid));
 		if (name && json_object_set(bridges, json_string_value(name),
 					    bridge))
-			return -1;
+			return fail("out of memory");
 	}
 	return 0;
 }
 
-/* Which bridge each interface is on; NULL without memory. */
+static int add_bridge(json_t *bridges, json_t *bridge, size_t *left)
+{
+	json_t *name = name_of(bridge), *ports = json_object_get(bridge, "ports");
+	const char *uuid;
+
+	for (size_t i = 0; name && (uuid = reference(ports, i)); i++)
+		if (count_down(left) ||
+		    add_port(bridges, find_row("Port", uuid), name, left))
+			return -1;
+	return 0;
+}
+
+/* Which bridge each interface is on; NULL after fail(). */
 static json_t *make_bridges(void)
 {
-	json_t *bridges = json_object(), *bridge, *name, *ports;
-	const char *uuid, *port;
+	json_t *bridges = json_object(), *bridge;
+	size_t left = NAMED_MAX;
+	const char *uuid;
 	int err = 0;
 
-	json_object_foreach(json_object_get(ovs.rows, "Bridge"), uuid, bridge) {
-		name = name_of(bridge);
-		ports = json_object_get(bridge, "ports");
-		for (size_t i = 0; name && (port = reference(ports, i)); i++)
-			err = add_port(bridges, find_row("Port", port), name) ?: err;
-	}
+	json_object_foreach(json_object_get(ovs.rows, "Bridge"), uuid, bridge)
+		err = err ?: add_bridge(bridges, bridge, &left);
 	if (!err)
 		return bridges;
 	json_decref(bridges);
@@ -208,13 +254,13 @@ static bool is_done(void)
 	return true;
 }
 
-static void tell_one(struct keel *keel, const struct keel_switch_port *port)
+static void tell_one(struct keel *keel, const struct keel_switch_port *port, bool done)
 {
 	const char *on = json_string_value(json_object_get(ovs.bridges,
 							   port->name));
 	int err;
 
-	if (!strcmp(on ?: "", port->on) || (port->on[0] && !is_done()))
+	if (!strcmp(on ?: "", port->on) || (port->on[0] && !done))
 		return;
 	err = keel_switch_port_set(keel, port->name, port->ifindex, on);
 	/* It has gone meanwhile: an event says so. */
@@ -226,12 +272,17 @@ static void tell_one(struct keel *keel, const struct keel_switch_port *port)
 	}
 }
 
-static void tell(struct keel *keel, const struct keel_switch_port *ports, int nr)
+static int tell(struct keel *keel, const struct keel_switch_port *ports, int nr)
 {
+	bool done = is_done();
+
 	if (!ovs.bridges)
 		ovs.bridges = make_bridges();
-	for (int i = 0; ovs.bridges && i < nr; i++)
-		tell_one(keel, &ports[i]);
+	if (!ovs.bridges)
+		return -1;
+	for (int i = 0; i < nr; i++)
+		tell_one(keel, &ports[i], done);
+	return 0;
 }
 
 /*
@@ -291,8 +342,8 @@ void ovs_reconcile(struct keel *keel, bool pools)
 	}
 	ovs.matters = pools && nr;
 	connect_or_wait();
-	if (ovs.complete)
-		tell(keel, ports, nr);
+	if (ovs.complete && tell(keel, ports, nr))
+		lose();
 	free(ports);
 }
 

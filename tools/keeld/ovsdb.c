@@ -16,6 +16,7 @@
 #include "ovsdb.h"
 
 #define MESSAGE_MAX	(16 << 20)	/* 40 times what a thousand ports need */
+#define PARTS_MAX	(1 << 20)	/* likewise: a value of a byte or two takes a hundred */
 #define READ_LEN	65536
 #define READS_MAX	16		/* then others have their turn */
 
@@ -94,7 +95,7 @@ static int read_once(struct ovsdb *db)
 	return db->have > MESSAGE_MAX ? fail("it sent a message without end") : 1;
 }
 
-/* Return: where the first message ends; 0: not here; -1: it is none. */
+/* Return: where the first message ends; 0: not here; -1 after fail(). */
 static ssize_t find_end(struct ovsdb *db)
 {
 	while (db->seen < db->have) {
@@ -103,14 +104,19 @@ static ssize_t find_end(struct ovsdb *db)
 		if (db->string) {
 			db->string = db->escaped || c != '"';
 			db->escaped = !db->escaped && c == '\\';
-		} else if (c == '{' || c == '[') {
+			continue;
+		}
+		if ((c == '{' || c == '[' || c == ',') && ++db->parts > PARTS_MAX)
+			return fail("it sent a message of more parts than can be followed");
+		if (c == '{' || c == '[') {
 			db->depth++;
 		} else if (!db->depth) {
 			if (!isspace(c))
-				return -1;
+				return fail("it sent something that is no JSON object");
 		} else if (c == '"') {
 			db->string = true;
 		} else if ((c == '}' || c == ']') && !--db->depth) {
+			db->parts = 0;
 			return db->seen;
 		}
 	}
@@ -123,19 +129,15 @@ static int take_one(struct ovsdb *db, json_t **message)
 	ssize_t end = find_end(db);
 	json_error_t why;
 
-	*message = NULL;
-	if (!end)
-		return 0;
-	if (end > 0)
-		*message = json_loadb(db->in, end, JSON_REJECT_DUPLICATES, &why);
-	if (!json_is_object(*message)) {
-		json_decref(*message);
-		return fail("it sent something that is no JSON object");
-	}
-	db->have -= end;
-	memmove(db->in, db->in + end, db->have);
-	db->seen = 0;
-	return 1;
+	if (end <= 0)
+		return end;
+	*message = json_loadb(db->in + db->taken, end - db->taken,
+			      JSON_REJECT_DUPLICATES, &why);
+	db->taken = end;
+	if (json_is_object(*message))
+		return 1;
+	json_decref(*message);
+	return fail("it sent something that is no JSON object");
 }
 
 static int take_all(struct ovsdb *db, int (*take)(json_t *message))
@@ -149,6 +151,11 @@ static int take_all(struct ovsdb *db, int (*take)(json_t *message))
 		if (err)
 			return -1;
 	}
+	/* Once for all of them: they may be many, and short. */
+	db->have -= db->taken;
+	db->seen -= db->taken;
+	memmove(db->in, db->in + db->taken, db->have);
+	db->taken = 0;
 	return some;
 }
 

@@ -10,8 +10,10 @@ struct ovsdb {
 	int fd;			/* -1: not connected */
 	char *in;
 	size_t have, room;
-	size_t seen;		/* so much of it is looked through for its end */
-	unsigned int depth;	/* there: within so many brackets */
+	size_t taken;		/* so much of it was messages that are done with */
+	size_t seen;		/* so much of it is looked through for the next one's end */
+	unsigned int parts;	/* there: brackets and commas, and no more values than these */
+	unsigned int depth;	/* within so many brackets */
 	bool string;		/* and a string */
 	bool escaped;
 };
