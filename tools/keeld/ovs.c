@@ -254,34 +254,41 @@ static bool is_done(void)
 	return true;
 }
 
-static void tell_one(struct keel *keel, const struct keel_switch_port *port, bool done)
+/* Return: 0, or -1 after fail() if the kernel refuses it. */
+static int tell_one(struct keel *keel, const struct keel_switch_port *port, bool done)
 {
 	const char *on = json_string_value(json_object_get(ovs.bridges,
 							   port->name));
 	int err;
 
 	if (!strcmp(on ?: "", port->on) || (port->on[0] && !done))
-		return;
+		return 0;
 	err = keel_switch_port_set(keel, port->name, port->ifindex, on);
 	/* It has gone meanwhile: an event says so. */
-	if (err && err != -ENODEV && err != -ENOTCONN) {
-		fail("tap %s, bridge %s: %s", port->name, on ?: "none",
-		     keel_error(keel));
-		complain(ovs.refused, sizeof(ovs.refused), error_text());
-		error_forget();
-	}
+	if (!err || err == -ENODEV || err == -ENOTCONN)
+		return 0;
+	return fail("tap %s, bridge %s: %s", port->name, on ?: "none",
+		    keel_error(keel));
 }
 
+/* What is refused is said of the first tap alone, or it would be news again each time. */
 static int tell(struct keel *keel, const struct keel_switch_port *ports, int nr)
 {
 	bool done = is_done();
+	int refused = 0;
 
 	if (!ovs.bridges)
 		ovs.bridges = make_bridges();
 	if (!ovs.bridges)
 		return -1;
 	for (int i = 0; i < nr; i++)
-		tell_one(keel, &ports[i], done);
+		refused += !!tell_one(keel, &ports[i], done);
+	if (!refused)
+		return 0;
+	if (refused > 1)
+		error_add("; and so it is with %d more", refused - 1);
+	complain(ovs.refused, sizeof(ovs.refused), error_text());
+	error_forget();
 	return 0;
 }
 
