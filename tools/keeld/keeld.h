@@ -84,8 +84,6 @@ int job_run(uint32_t vm, uint32_t pid);
 
 /* notify.c */
 void notify(const char *text);
-
-/* main.c */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What keeld has come to is told to who started it, as sd_notify(3) does. */
+/* What keeld has come to is told to who started it, as sd_notify(3) does, and said. */
+#include <ctype.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +11,22 @@
 #include <unistd.h>
 
 #include "keeld.h"
+
+/** say - a line on standard error */
+void say(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* VMMs and OVSDB have a part in it, which may not look like a line of its own. */
+	for (char *p = text; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	fprintf(stderr, "keeld: %s\n", text);
+}
 
 /**
  * notify - tell who started keeld, if it wants to know
