@@ -15,6 +15,15 @@
 #include "keel.h"
 #include "qmp.h"
 
+/*
+ * Who is at the other end is not trusted to end. A chain of disk images is told of in
+ * a few KiB for each of them.
+ */
+#define MESSAGE_MAX	(16 << 20)
+#define PARTS_MAX	(1 << 20)	/* of a message: a value of a byte or two takes a hundred */
+#define EVENTS_MAX	(256 << 10)	/* that wait: letters, and */
+#define EVENT_WEIGHT	128		/* so many for each */
+
 static int is_closed(struct qmp *q)
 {
 	q->closed = true;
@@ -48,23 +57,50 @@ static int fill(struct qmp *q, uint64_t deadline)
 	if (n <= 0)
 		return is_closed(q);
 	q->have += n;
-	return 0;
+	return q->have <= MESSAGE_MAX ? 0 :
+	       fail("QEMU's monitor sent a message without end");
+}
+
+/* No more values than there are of these, and one. */
+static bool has_too_many_parts(const char *text, size_t len)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < len; i++)
+		nr += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	return nr > PARTS_MAX;
 }
 
 static json_t *receive(struct qmp *q, uint64_t deadline)
 {
+	json_t *msg;
 	char *end;
 
 	while (!(end = q->have ? memchr(q->buf, '\n', q->have) : NULL))
 		if (fill(q, deadline))
 			return NULL;
-	json_t *msg = json_loadb(q->buf, end - q->buf, 0, NULL);
-
+	if (has_too_many_parts(q->buf, end - q->buf)) {
+		fail("QEMU's monitor sent a message of more parts than can be taken in");
+		return NULL;
+	}
+	msg = json_loadb(q->buf, end - q->buf, 0, NULL);
 	q->have -= end + 1 - q->buf;
 	memmove(q->buf, end + 1, q->have);
 	if (!msg)
 		fail("QEMU's monitor sent something that is not JSON");
 	return msg;
+}
+
+static size_t weigh(json_t *event)
+{
+	return EVENT_WEIGHT + json_dumpb(event, NULL, 0, JSON_COMPACT);
+}
+
+/* No longer one of those that wait. */
+static void drop_event(struct qmp *q, size_t at)
+{
+	q->kept -= weigh(json_array_get(q->events, at));
+	json_array_remove(q->events, at);
 }
 
 static void keep_event(struct qmp *q, json_t *event)
@@ -82,7 +118,12 @@ static void keep_event(struct qmp *q, json_t *event)
 		q->resume_ns = qmp_event_ns(event);
 		q->resume_seen = now_ns();
 	}
-	json_array_append_new(q->events, event);
+	if (!json_array_append(q->events, event))
+		q->kept += weigh(event);
+	json_decref(event);
+	/* Of so many the oldest are those that nobody asks for. */
+	while (q->kept > EVENTS_MAX)
+		drop_event(q, 0);
 }
 
 static int send_line(struct qmp *q, const char *line, int fd)
@@ -195,7 +236,8 @@ json_t *qmp_answer(struct qmp *q, unsigned int id, int timeout_ms)
 		e = json_object_get(msg, "error");
 		if (e)
 			snprintf(q->error, sizeof(q->error), "%s",
-				 json_string_value(json_object_get(e, "desc")));
+				 json_string_value(json_object_get(e, "desc")) ?:
+				 "no reason given");
 		else
 			ret = json_incref(json_object_get(msg, "return"));
 		json_decref(msg);
@@ -252,16 +294,14 @@ static bool wanted(json_t *event, const char *name, const char *status)
 				 !strcmp(s, "cancelled")));
 }
 
-/* Where the first such event is among those that wait; their number: nowhere. */
-static size_t find_event(struct qmp *q, const char *name, const char *status)
+/* Where the first such event is among those that wait, from @at on; their number: nowhere. */
+static size_t find_event(struct qmp *q, const char *name, const char *status, size_t at)
 {
-	json_t *event;
-	size_t i;
+	size_t nr = json_array_size(q->events);
 
-	json_array_foreach(q->events, i, event)
-		if (wanted(event, name, status))
-			break;
-	return i;
+	while (at < nr && !wanted(json_array_get(q->events, at), name, status))
+		at++;
+	return at;
 }
 
 /* A message that no answer is awaited in. */
@@ -280,18 +320,20 @@ static void put_aside(struct qmp *q, json_t *msg)
 json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 		  uint64_t deadline)
 {
+	size_t at = find_event(q, name, status, 0), nr;
 	json_t *msg;
-	size_t at;
 
-	while ((at = find_event(q, name, status)) ==
-	       json_array_size(q->events)) {
+	while (at == json_array_size(q->events)) {
 		msg = receive(q, deadline);
 		if (!msg)
 			return NULL;
 		put_aside(q, msg);
+		/* If it is one it is the last. */
+		nr = json_array_size(q->events);
+		at = find_event(q, name, status, nr ? nr - 1 : 0);
 	}
 	msg = json_incref(json_array_get(q->events, at));
-	json_array_remove(q->events, at);
+	drop_event(q, at);
 	return msg;
 }
 
@@ -299,6 +341,7 @@ json_t *qmp_event(struct qmp *q, const char *name, const char *status,
 void qmp_forget_events(struct qmp *q)
 {
 	json_array_clear(q->events);
+	q->kept = 0;
 }
 
 /*
@@ -321,7 +364,7 @@ bool qmp_poll(struct qmp *q, const char *name, const char *status, uint64_t ns,
 		put_aside(q, msg);
 		t.tv_nsec = 0;
 	}
-	return find_event(q, name, status) < json_array_size(q->events);
+	return find_event(q, name, status, 0) < json_array_size(q->events);
 }
 
 /* QEMU's own time of an event, CLOCK_REALTIME. */

@@ -10,7 +10,7 @@
 
 /*
  * A monitor connection. Events that arrive while an answer is awaited are kept
- * in order in @events until qmp_event() asks for them.
+ * in order in @events until qmp_event() asks for them, the last of them if it never does.
  */
 struct qmp {
 	int fd;
@@ -19,6 +19,7 @@ struct qmp {
 	char *out;		/* commands that are not sent yet */
 	bool begun;		/* the next one's beginning is out */
 	json_t *events;
+	size_t kept;		/* about so long they are */
 	unsigned int id;
 	bool silent;		/* it did not answer in time */
 	bool closed;		/* by QEMU */
