@@ -5,6 +5,7 @@
  * the MAC of the guest's device that is told.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,17 +154,31 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 	return 0;
 }
 
+/* What is said of one VF is not to be why another is refused. */
+static void error_to(char *first, size_t len)
+{
+	if (!first[0])
+		snprintf(first, len, "%s", error_text() ?: "");
+	error_forget();
+}
+
 static int put_in(struct job *j)
 {
+	char first[256] = "";
 	int err = 0;
 
+	error_to(first, sizeof(first));
 	for (int i = 0; i < j->state.nr_vfs; i++) {
 		const struct keel_pool_vf *vf = &j->state.vf[i];
 
-		if (has_lease(j, vf) && !is_plugged(j, vf->pci) &&
-		    put_in_one(j, vf))
-			err = -1;
+		if (!has_lease(j, vf) || is_plugged(j, vf->pci) ||
+		    !put_in_one(j, vf))
+			continue;
+		err = -1;
+		error_to(first, sizeof(first));
 	}
+	if (first[0])
+		fail("%s", first);
 	return err;
 }
 

@@ -78,6 +78,8 @@ const char *view_network(struct qmp *q, struct view *view)
 		view->network = qmp_expect(q, qmp_flush(q, -1) ? 0 : id,
 					   "info network", QMP_CALL_MS);
 	}
+	if (!json_is_string(view->network))
+		fail("QEMU: info network: no text");
 	return json_string_value(view->network);
 }
 
@@ -145,6 +147,7 @@ int view_may(const struct view *view)
 /** view_memory - how much memory the guest has, in bytes */
 uint64_t view_memory(const struct view *view)
 {
-	return json_integer_value(json_object_get(view->memory, "base-memory")) +
-	       json_integer_value(json_object_get(view->memory, "plugged-memory"));
+	uint64_t base = json_integer_value(json_object_get(view->memory, "base-memory"));
+
+	return base + json_integer_value(json_object_get(view->memory, "plugged-memory"));
 }
