@@ -31,7 +31,7 @@ $(O)/%.o: %.c | $(O)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
 $(addprefix $(O)/,$(PROGS)): $(O)/%: $(O)/%.o $(addprefix $(O)/,$(LIB))
-	$(CC) -pthread $(LDFLAGS) -o $@ $^
+	$(CC) -pthread $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(O):
 	@test -f $(KSELFTEST)/kselftest_harness.h || \
