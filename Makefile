@@ -26,6 +26,7 @@ help:
 	@echo '                           go to Documentation/benchmarks'
 	@echo '  make bench-placement     keel against AutoNUMA, numad and fixed placements'
 	@echo '  make bench-sriov         keel against libvirt: VFs for VMs, and back'
+	@echo '  make bench-dirq          keel against irqbalance: where interrupts go'
 	@echo '  make lint                sparse, checkpatch, coccicheck, and the like'
 	@echo '  selftests/run NAME...    single tests, of selftests/tests.list'
 
@@ -72,8 +73,11 @@ bench-placement:
 bench-sriov:
 	selftests/bench/bench-sriov
 
+bench-dirq:
+	selftests/bench/bench-dirq
+
 shell:
 	$(LAB) shell
 
 .PHONY: help module tools selftests install clean lint check check-soak check-debug demo bench-snapshot \
-	bench-placement bench-sriov shell
+	bench-placement bench-sriov bench-dirq shell
