@@ -369,7 +369,10 @@ static void keel_vms_work_fn(struct work_struct *work)
 				   max_t(long, keel_vms_due - jiffies, 0));
 }
 
-/* In the context of who sent the uevent: may not sleep. */
+/*
+ * In the context of who sent the uevent: may not sleep. Also told when one could not
+ * be delivered: with nothing to read, and until the error is read, no other is.
+ */
 static void keel_vms_sock_data(struct sock *sk)
 {
 	mod_delayed_work(keel_wq, &keel_vms_work, 0);
@@ -458,6 +461,7 @@ void keel_vms_start(void)
 
 	write_lock_bh(&sk->sk_callback_lock);
 	sk->sk_data_ready = keel_vms_sock_data;
+	sk->sk_error_report = keel_vms_sock_data;
 	write_unlock_bh(&sk->sk_callback_lock);
 
 	if (keel_vms_scan() < 0)

@@ -247,6 +247,8 @@ static bool wait_until(const char *what, bool (*is)(void))
 			return true;
 		nap_us(5000);
 	}
+	if (system("(keel pool show; keel vm list) | sed 's/^/# /'"))
+		ksft_print_msg("keel does not say what it knows\n");
 	ksft_print_msg("not %s after %d s; driver %s\n", what, WAIT_MS / 1000,
 		       vf_driver() ?: "none, for there is no VF");
 	return false;
