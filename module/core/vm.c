@@ -72,18 +72,35 @@ void keel_vm_put(struct keel_vm *vm)
  * @comm: (out) the thread group's name, or NULL
  *
  * Context: may sleep; takes keel_vms_lock.
- * Return: the thread group, with a reference.
+ * Return: the thread group's number, 0 if it is no more.
  */
-struct pid *keel_vm_holder(struct keel_vm *vm, char comm[TASK_COMM_LEN])
+pid_t keel_vm_holder(struct keel_vm *vm, char comm[TASK_COMM_LEN])
 {
-	struct pid *pid;
+	pid_t pid;
 
 	mutex_lock(&keel_vms_lock);
-	pid = get_pid(vm->pid);
+	pid = pid_nr(vm->pid);
 	if (comm)
 		strscpy(comm, vm->comm, TASK_COMM_LEN);
 	mutex_unlock(&keel_vms_lock);
 	return pid;
+}
+
+/**
+ * keel_vm_leader_get - the first thread of who has a VM open
+ * @vm: the entry
+ *
+ * Context: may sleep; takes keel_vms_lock.
+ * Return: the thread, with a reference; NULL if it is no more.
+ */
+struct task_struct *keel_vm_leader_get(struct keel_vm *vm)
+{
+	struct task_struct *leader;
+
+	mutex_lock(&keel_vms_lock);
+	leader = get_pid_task(vm->pid, PIDTYPE_TGID);
+	mutex_unlock(&keel_vms_lock);
+	return leader;
 }
 
 /* What KVM calls a VM; the file in @found keeps it from changing. */
@@ -111,10 +128,7 @@ static struct keel_vm *keel_vm_create(const struct keel_vm_found *found)
 
 static void keel_vm_trace(struct keel_vm *vm, bool gone)
 {
-	struct pid *pid = keel_vm_holder(vm, NULL);
-
-	trace_keel_vm(vm->id, pid_nr(pid), gone);
-	put_pid(pid);
+	trace_keel_vm(vm->id, keel_vm_holder(vm, NULL), gone);
 }
 
 /* Announce and drop entries that were taken off the registry. */

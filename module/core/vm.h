@@ -68,7 +68,8 @@ u32 keel_vms_count(void);
 void keel_vm_put(struct keel_vm *vm);
 struct keel_vm *keel_vm_next(u32 after);
 struct keel_vm *keel_vm_lookup(u32 id);
-struct pid *keel_vm_holder(struct keel_vm *vm, char comm[TASK_COMM_LEN]);
+pid_t keel_vm_holder(struct keel_vm *vm, char comm[TASK_COMM_LEN]);
+struct task_struct *keel_vm_leader_get(struct keel_vm *vm);
 
 /* vm_scan.c: find VMs in file tables */
 
@@ -109,7 +110,7 @@ struct keel_slot_info *keel_vm_slots(struct kvm *kvm, size_t *nr);
 int keel_vm_scan(struct keel_vm_found **found, size_t *nr);
 void keel_vm_found_free(struct keel_vm_found *found, size_t nr);
 struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm);
-void keel_vm_walk_files(struct keel_vm *vm, keel_file_fn_t fn, const void *arg);
+pid_t keel_vm_walk_files(struct keel_vm *vm, keel_file_fn_t fn, const void *arg);
 
 /* vm_netlink.c: show */
 int keel_vm_fill(struct sk_buff *skb, const void *vm);

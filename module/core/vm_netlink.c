@@ -169,10 +169,8 @@ static int keel_vm_fill_memory(struct sk_buff *skb, struct kvm *kvm)
 static int keel_vm_fill_basic(struct sk_buff *skb, struct keel_vm *vm)
 {
 	char comm[TASK_COMM_LEN];
-	struct pid *pid = keel_vm_holder(vm, comm);
-	u32 tgid = pid_nr(pid);
+	u32 tgid = keel_vm_holder(vm, comm);
 
-	put_pid(pid);
 	if (nla_put_u32(skb, KEEL_A_VM_ID, vm->id) ||
 	    nla_put_u32(skb, KEEL_A_VM_PID, tgid) ||
 	    nla_put_string(skb, KEEL_A_VM_COMM, comm))

@@ -94,15 +94,21 @@ static int keel_vm_scan_file(const void *data, struct file *file,
 	return scan->want ? 1 : 0;
 }
 
+static void keel_task_walk_files(struct task_struct *task, keel_file_fn_t fn,
+				 const void *arg)
+{
+	/* Keeps task->files from going away. */
+	task_lock(task);
+	if (task->files)
+		iterate_fd(task->files, 0, fn, arg);
+	task_unlock(task);
+}
+
 static void keel_vm_scan_task(struct keel_vm_scan *scan,
 			      struct task_struct *task)
 {
 	scan->task = task;
-	/* Keeps task->files from going away. */
-	task_lock(task);
-	if (task->files)
-		iterate_fd(task->files, 0, keel_vm_scan_file, scan);
-	task_unlock(task);
+	keel_task_walk_files(task, keel_vm_scan_file, scan);
 }
 
 static void keel_vm_scan_all(struct keel_vm_scan *scan)
@@ -188,10 +194,8 @@ struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm)
 		.room = 1,
 		.want = vm->cookie,
 	};
-	struct pid *pid = keel_vm_holder(vm, NULL);
-	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
+	struct task_struct *task = keel_vm_leader_get(vm);
 
-	put_pid(pid);
 	if (!task)
 		return NULL;
 	keel_vm_scan_task(&scan, task);
@@ -212,20 +216,19 @@ struct file *keel_vm_open(struct keel_vm *vm, struct kvm **kvm)
  * @arg: for @fn
  *
  * Context: may sleep.
+ * Return: the VMM's number, 0 if it is no more.
  */
-void keel_vm_walk_files(struct keel_vm *vm, keel_file_fn_t fn, const void *arg)
+pid_t keel_vm_walk_files(struct keel_vm *vm, keel_file_fn_t fn, const void *arg)
 {
-	struct pid *pid = keel_vm_holder(vm, NULL);
-	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
+	struct task_struct *task = keel_vm_leader_get(vm);
+	pid_t pid;
 
-	put_pid(pid);
 	if (!task)
-		return;
-	task_lock(task);
-	if (task->files)
-		iterate_fd(task->files, 0, fn, arg);
-	task_unlock(task);
+		return 0;
+	keel_task_walk_files(task, fn, arg);
+	pid = task_tgid_nr(task);
 	put_task_struct(task);
+	return pid;
 }
 
 /**

@@ -158,15 +158,6 @@ int keel_nl_irq_set_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static u32 keel_irq_table_pid(const struct keel_irq_table *table)
-{
-	struct pid *pid = keel_vm_holder(table->vm, NULL);
-	u32 nr = pid_nr(pid);
-
-	put_pid(pid);
-	return nr;
-}
-
 /* The parts of a table but for the first *told. */
 static int keel_irq_targets_dump(struct sk_buff *skb, struct netlink_callback *cb,
 				 struct keel_irq_part *part, long *told)
@@ -217,7 +208,7 @@ static int keel_irq_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		if (part.table->vm->id > cb->args[0])
 			cb->args[1] = 0;
 		cb->args[0] = part.table->vm->id;
-		part.pid = keel_irq_table_pid(part.table);
+		part.pid = keel_vm_holder(part.table->vm, NULL);
 		err = dump(skb, cb, &part, &cb->args[1]);
 		if (err)
 			break;

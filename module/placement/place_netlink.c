@@ -172,11 +172,9 @@ static int keel_place_vm_fill(struct sk_buff *skb, const void *obj)
 	const struct keel_place_vm_part *part = obj;
 	const struct keel_place_vm *pv = part->pv;
 	struct nlattr *nest = nla_nest_start(skb, KEEL_A_PLACE_VM);
-	struct pid *pid = keel_vm_holder(pv->vm, NULL);
-	u32 tgid = pid_nr(pid);
+	u32 tgid = keel_vm_holder(pv->vm, NULL);
 	int err = 0;
 
-	put_pid(pid);
 	if (!nest)
 		return -EMSGSIZE;
 	if (nla_put_u32(skb, KEEL_A_PLACE_VM_ID, pv->vm->id) ||

@@ -215,11 +215,9 @@ static void keel_tasks_put(struct keel_tasks *tasks)
 /* Some of those that are made meanwhile may be missing. */
 static int keel_tasks_get(struct keel_tasks *tasks, struct keel_place_vm *pv)
 {
-	struct pid *pid = keel_vm_holder(pv->vm, NULL);
-	struct task_struct *leader = get_pid_task(pid, PIDTYPE_TGID), *task;
+	struct task_struct *leader = keel_vm_leader_get(pv->vm), *task;
 	unsigned int room;
 
-	put_pid(pid);
 	memset(tasks, 0, sizeof(*tasks));
 	if (!leader)
 		return 0;
@@ -272,13 +270,11 @@ static struct task_struct *keel_heir_get(struct keel_place_vm *pv,
  */
 void keel_threads_free_heirs(struct keel_place_vm *pv)
 {
-	struct pid *pid = keel_vm_holder(pv->vm, NULL);
-	struct task_struct *leader = get_pid_task(pid, PIDTYPE_TGID), *task;
+	struct task_struct *leader = keel_vm_leader_get(pv->vm), *task;
 	struct keel_thread *t;
 	int left;
 
 	lockdep_assert_held(&keel_place.lock);
-	put_pid(pid);
 	if (!leader)
 		return;
 	/* If one cannot be helped it comes again. */

@@ -4,7 +4,6 @@
  * so it is looked for in the file tables of VMMs: a file of the tun device says in
  * its fdinfo which interface it serves. A VMM may have been handed it by another.
  */
-#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/kvm_host.h>
 #include <linux/miscdevice.h>
@@ -174,22 +173,14 @@ static void keel_vm_claim(struct keel_vm *vm, pid_t pid, struct keel_tun_files *
 static void keel_vm_taps(struct keel_vm *vm, struct keel_tun_files *f,
 			 struct keel_tap *taps, size_t nr)
 {
-	struct pid *pid = keel_vm_holder(vm, NULL);
-	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
+	pid_t pid;
 
 	f->nr = 0;
-	if (task) {
-		task_lock(task);
-		if (task->files)
-			iterate_fd(task->files, 0, keel_tun_file_add, f);
-		task_unlock(task);
-		put_task_struct(task);
-	}
+	pid = keel_vm_walk_files(vm, keel_tun_file_add, f);
 	/* It asks under rtnl_lock(): no lock may be held here. */
-	keel_vm_claim(vm, pid_nr(pid), f, taps, nr);
+	keel_vm_claim(vm, pid, f, taps, nr);
 	while (f->nr)
 		fput(f->file[--f->nr]);
-	put_pid(pid);
 }
 
 static int keel_taps_own(struct keel_tap *taps, size_t nr)
