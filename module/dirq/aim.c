@@ -196,40 +196,38 @@ static void __keel_line_give_back(struct keel_line *line)
 	keel_line_unban(line);
 }
 
-/* Return: false if the device is busy; otherwise the line is no more. */
-static bool keel_line_give_back(struct keel_line *line)
+/* Then the line is no more; but if the device is busy it waits in the list. */
+static void keel_line_give_back(struct keel_line *line)
 {
 	int err;
 
 	if (line->aimed) {
 		err = keel_line_lock(line->dev);
 		if (err == -EAGAIN)
-			return false;
+			return;
 		if (!err) {
 			__keel_line_give_back(line);
 			keel_line_unlock(line->dev);
 		}
 	}
 	keel_line_free(line);
-	return true;
 }
 
 /**
  * keel_lines_give_back - give those back that are aimed for nobody any more
  *
+ * Those whose device is busy are left for the next time.
+ *
  * Context: may sleep; keel_dirq.lock is held.
- * Return: true if none is left of them; else devices were busy.
  */
-bool keel_lines_give_back(void)
+void keel_lines_give_back(void)
 {
 	struct keel_line *line, *next;
-	bool all = true;
 
 	lockdep_assert_held(&keel_dirq.lock);
 	list_for_each_entry_safe(line, next, &keel_dirq.lines, node)
 		if (!line->route)
-			all &= keel_line_give_back(line);
-	return all;
+			keel_line_give_back(line);
 }
 
 static struct keel_line *keel_line_create(struct pci_dev *dev, u32 irq)

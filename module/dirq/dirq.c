@@ -157,16 +157,6 @@ static void keel_dirq_aim_fn(struct work_struct *work)
 	mutex_unlock(&keel_dirq.lock);
 }
 
-/**
- * keel_dirq_look_soon - something may have changed
- *
- * Context: any.
- */
-void keel_dirq_look_soon(void)
-{
-	mod_delayed_work(keel_wq, &keel_dirq.look, 0);
-}
-
 /* Let go of all threads and interrupts that can be had. Return: true if that is all. */
 static bool keel_dirq_end(void)
 {
@@ -238,7 +228,7 @@ int keel_dirq_set(u32 mode, u32 fallback)
 static int keel_dirq_vms(struct notifier_block *nb, unsigned long event, void *ptr)
 {
 	if (READ_ONCE(keel_dirq.mode) != KEEL_IRQ_MODE_OFF)
-		keel_dirq_look_soon();
+		mod_delayed_work(keel_wq, &keel_dirq.look, 0);
 	return NOTIFY_DONE;
 }
 

@@ -34,8 +34,11 @@ struct keel_irqfd {
 	bool held;	/* @eventfd is */
 };
 
-/* Where an interrupt has come to be handled, and where its target is. */
-static u32 keel_route_verdict(struct keel_route_counts *c, u64 where, u32 cpu)
+/*
+ * An interrupt has come to be handled on @cpu, and its target is @where. Return: is
+ * that elsewhere?
+ */
+static bool keel_route_verdict(struct keel_route_counts *c, u64 where, u32 cpu)
 {
 	u32 state = KEEL_IRQ_STATE(where);
 	bool home = KEEL_IRQ_CPU(where) == cpu;

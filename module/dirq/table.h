@@ -210,7 +210,6 @@ extern struct keel_dirq keel_dirq;
 /* dirq.c */
 #define KEEL_DIRQ_AS_IT_IS	U32_MAX
 int keel_dirq_set(u32 mode, u32 fallback);
-void keel_dirq_look_soon(void);
 
 /* table.c */
 struct keel_irq_table *keel_irq_table_create(struct keel_vm *vm);
@@ -247,7 +246,7 @@ void keel_aim_due(struct keel_irq_table *table);
 void keel_aim_table(struct keel_irq_table *table);
 void keel_route_credit_init(struct keel_route *r);
 void keel_route_let_go(struct keel_route *r);
-bool keel_lines_give_back(void);
+void keel_lines_give_back(void);
 
 /* table_dev.c */
 int keel_irq_dev_init(void);
