@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* keel irq: device interrupts, sent to where the vCPU that they are for runs. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "irq.h"
 #include "out.h"
-
-/**
- * irq_error - the last request failed: tell why
- * @keel: the connection
- * @err: what it said
- */
-int irq_error(struct keel *keel, int err)
-{
-	return err == -EINVAL || err == -ENOENT ?
-	       bad("%s", keel_error(keel)) : fail("%s", keel_error(keel));
-}
 
 /** irq_show_mode - what is done; the line goes on after it */
 void irq_show_mode(const struct keel_irq *irq)
@@ -91,7 +79,7 @@ int irq_view_get(struct keel *keel, struct irq_view *v)
 	*v = (struct irq_view){ 0 };
 	err = keel_irq_get(keel, &v->irq);
 	if (err)
-		return irq_error(keel, err);
+		return request_error(keel, err);
 	targets = keel_irq_targets(keel, &v->target);
 	if (targets >= 0)
 		routes = keel_irq_routes(keel, &v->route);
@@ -132,11 +120,11 @@ static int steer(struct keel *keel, uint32_t mode, uint32_t fallback)
 
 	if (mode != KEEL_AS_USUAL || fallback != KEEL_AS_USUAL) {
 		err = keel_irq_set(keel, mode, fallback);
-		return err ? irq_error(keel, err) : 0;
+		return err ? request_error(keel, err) : 0;
 	}
 	err = keel_irq_get(keel, &irq);
 	if (err)
-		return irq_error(keel, err);
+		return request_error(keel, err);
 	out_object(NULL);
 	irq_show_mode(&irq);
 	out_text("\n");

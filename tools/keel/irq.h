@@ -23,7 +23,6 @@ struct irq_view {
 };
 
 /* irq.c */
-int irq_error(struct keel *keel, int err);
 void irq_show_mode(const struct keel_irq *irq);
 int irq_view_get(struct keel *keel, struct irq_view *v);
 void irq_view_put(struct irq_view *v);

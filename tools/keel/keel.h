@@ -50,6 +50,7 @@ int parse_u32(const char *text, uint32_t *n);
 int parse_positive(const char *option, const char *text, uint32_t *n);
 int parse_word(const char *option, const char *text, uint32_t nr,
 	       const char *(*name)(uint32_t), uint32_t *value);
+int request_error(struct keel *keel, int err);
 int next_option(int argc, char **argv, const struct option *table);
 int no_words(int argc, char **argv, const char *verb);
 int nothing_more(int argc, char **argv, const char *verb);

@@ -16,7 +16,6 @@ int place_advise(int argc, char **argv);
 int place_status(int argc, char **argv);
 int place_explain_verb(int argc, char **argv);
 int place_memory_verb(int argc, char **argv);
-int place_error(struct keel *keel, int err);
 int place_record(int argc, char **argv);
 int place_replay(int argc, char **argv);
 int place_matrix(int argc, char **argv);

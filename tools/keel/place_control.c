@@ -58,17 +58,6 @@ static int parse_options(int argc, char **argv, struct keel_place_options *o)
 	return err ? -1 : no_words(argc, argv, "place start");
 }
 
-/**
- * place_error - the last request failed: tell why
- * @keel: the connection
- * @err: what it said
- */
-int place_error(struct keel *keel, int err)
-{
-	return err == -ENOENT || err == -EPROTO || err == -EINVAL ?
-	       bad("%s", keel_error(keel)) : fail("%s", keel_error(keel));
-}
-
 int place_start(int argc, char **argv)
 {
 	struct keel_place_options o = {
@@ -82,7 +71,7 @@ int place_start(int argc, char **argv)
 		return -1;
 	err = keel_place_start(keel, &o);
 	if (err)
-		place_error(keel, err);
+		request_error(keel, err);
 	keel_close(keel);
 	return err ? -1 : 0;
 }
@@ -119,7 +108,7 @@ static int set_mode(int argc, char **argv, enum keel_place_mode mode)
 	if (!err) {
 		err = keel_place_mode(keel, vm.id, mode);
 		if (err)
-			place_error(keel, err);
+			request_error(keel, err);
 		keel_vm_release(&vm);
 	}
 	keel_close(keel);

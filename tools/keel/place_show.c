@@ -221,7 +221,7 @@ static int explain_vcpu(struct keel *keel, const struct keel_place *p,
 
 	err = keel_place_explain(keel, id, t->index, &vm);
 	if (err)
-		return place_error(keel, err);
+		return request_error(keel, err);
 	out_object(NULL);
 	show_thread(p, t);
 	out_array("sites");

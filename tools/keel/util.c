@@ -111,6 +111,13 @@ int parse_positive(const char *option, const char *text, uint32_t *n)
 	       bad("%s: '%s' is not a number above 0", option, text);
 }
 
+/* The last request failed with @err: tell why, and whether it was what was asked for. */
+int request_error(struct keel *keel, int err)
+{
+	return err == -ENOENT || err == -EPROTO || err == -EINVAL ?
+	       bad("%s", keel_error(keel)) : fail("%s", keel_error(keel));
+}
+
 /* A word that is one of those that @name has for 0 to @nr - 1, or bad(). */
 int parse_word(const char *option, const char *text, uint32_t nr,
 	       const char *(*name)(uint32_t), uint32_t *value)
