@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest with a VF of the first PF, whose interrupts keel can see."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../sriov"))
+
+from poollib import PCI, PFS, gl, netdev, write  # noqa: E402
+
+HOST, GUEST = "10.9.0.1", "10.9.0.2"
+
+
+def irq(*argv):
+    return json.loads(gl.must("keel", "-j", "irq", *argv) or "null")
+
+
+class Vf:
+    """The only VF of the first PF, for vfio-pci. Its PF's netdev is HOST."""
+
+    def __init__(self):
+        self.pf = PFS[0]
+        self.netdev = netdev(self.pf)
+        gl.must("modprobe", "vfio-pci")
+        # Whoever was here before may have left others.
+        write(f"{PCI}/{self.pf}/sriov_numvfs", "0")
+        write(f"{PCI}/{self.pf}/sriov_numvfs", "1")
+        self.pci = os.path.basename(os.path.realpath(f"{PCI}/{self.pf}/virtfn0"))
+        gl.must("ip", "addr", "add", f"{HOST}/24", "dev", self.netdev)
+        gl.must("ip", "link", "set", self.netdev, "up", "vf", "0", "mac", "52:54:00:99:00:01")
+        driver = f"{PCI}/{self.pci}/driver"
+        if os.path.exists(driver):
+            write(f"{driver}/unbind", self.pci)
+        write(f"{PCI}/{self.pci}/driver_override", "vfio-pci")
+        write("/sys/bus/pci/drivers_probe", self.pci)
+
+    def end(self):
+        write(f"{PCI}/{self.pf}/sriov_numvfs", "0")
+        gl.must("ip", "addr", "flush", "dev", self.netdev)
+
+
+class Guest(gl.Guest):
+    """Of two vCPUs, with that VF, by which it is GUEST."""
+
+    def boot(self, vf, *extra):
+        self.make_dir()
+        self.launch("--mem", "128M", "--cpus", "2", "--ram", "anon", "--wait", "120", "--",
+                    "-device", f"vfio-pci,host={vf.pci}", *extra)
+        self.network()
+        return self
+
+    def network(self):
+        status, out = self.exec(f"ip addr add {GUEST}/24 dev eth0; ip link set eth0 up")
+        if status:
+            raise gl.Failed(out)
+        gl.wait_for("the guest's network", lambda: not gl.run(
+            "busybox", "ping", "-c", "1", "-W", "1", GUEST)[0], 40, 0.5)
+
+    def shown(self):
+        return next((vm for vm in irq("show")["vms"] if vm["pid"] == self.pid),
+                    {"targets": [], "routes": []})
