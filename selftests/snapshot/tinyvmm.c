@@ -19,6 +19,13 @@
 #define PD		0x3000		/* four of them */
 #define CODE		0x8000
 #define JOB(i)		(0x10000 + (i) * 0x4000)	/* struct tvm_step[] */
+#define IDT		0x30000
+#define GDT		0x31000
+#define HANDLER(v)	(0x32000 + (v) * 0x20)
+#define STACK(i)	(0x39000 + (i) * 0x1000)	/* down from there */
+#define TAKEN(i)	(0x100000 + (i) * 0x1000)	/* uint64_t[256] */
+#define APIC_EOI	0xfee000b0
+#define APIC_SVR	0xf0
 
 #define SIG_KICK	SIGUSR1
 
@@ -84,6 +91,50 @@ static const unsigned char read_code[] = {
 	0xf4,
 };
 
+/* again: jmp again */
+static const unsigned char spin_code[] = { 0xeb, 0xfe };
+
+/* again: hlt; jmp again */
+static const unsigned char halt_code[] = { 0xf4, 0xeb, 0xfd };
+
+/*
+ * rdi: the mailbox, rsi: turns to wait, rdx: which hypercall
+ *
+ * again:
+ *	mov	rbx, [rdi]
+ *	mov	eax, edx
+ *	vmmcall
+ *	inc	qword [rdi + 8]
+ *	mov	rcx, rsi
+ * wait:
+ *	dec	rcx
+ *	jnz	wait
+ *	jmp	again
+ */
+static const unsigned char call_code[] = {
+	0x48, 0x8b, 0x1f,
+	0x89, 0xd0,
+	0x0f, 0x01, 0xd9,
+	0x48, 0xff, 0x47, 0x08,
+	0x48, 0x89, 0xf1,
+	0x48, 0xff, 0xc9,
+	0x75, 0xfb,
+	0xeb, 0xea,
+};
+
+/*
+ * r15: the vCPU's counts, r14: its APIC's end of interrupt
+ *
+ *	lock inc qword [r15 + 8 * vector]
+ *	mov	dword [r14], 0
+ *	iretq
+ */
+static const unsigned char handler_code[] = {
+	0xf0, 0x49, 0xff, 0x87, 0, 0, 0, 0,
+	0x41, 0xc7, 0x06, 0, 0, 0, 0,
+	0x48, 0xcf,
+};
+
 static void on_kick(int sig)
 {
 	(void)sig;
@@ -101,6 +152,27 @@ static void make_tables(unsigned char *low)
 		pdpt[i] = (PD + i * 0x1000) | 3;
 	for (i = 0; i < 4 * 512; i++)
 		pd[i] = (i << 21) | 0x83;
+}
+
+/* Each vector has a handler of its own, all vCPUs the same. */
+static void make_handlers(unsigned char *low)
+{
+	uint64_t *idt = (void *)(low + IDT);
+	uint64_t *gdt = (void *)(low + GDT);
+	uint32_t v;
+
+	gdt[1] = 0x00af9b000000ffff;	/* code, as segment() has it */
+	gdt[2] = 0x00cf93000000ffff;
+	for (v = 32; v < 256; v++) {
+		unsigned char *code = low + HANDLER(v);
+		uint64_t at = HANDLER(v);
+		uint32_t offset = 8 * v;
+
+		memcpy(code, handler_code, sizeof(handler_code));
+		memcpy(code + 4, &offset, sizeof(offset));
+		idt[2 * v] = (at & 0xffff) | 0x08ULL << 16 | 0x8eULL << 40 |
+			     (at >> 16 & 0xffff) << 48;
+	}
 }
 
 const char *tvm_missing(void)
@@ -127,10 +199,11 @@ const char *tvm_missing(void)
 	return why;
 }
 
-static int add_slot(struct tvm *vm, uint64_t gpa, void *hva, size_t size)
+static int add_slot(struct tvm *vm, uint64_t gpa, void *hva, size_t size, uint32_t flags)
 {
 	struct kvm_userspace_memory_region r = {
 		.slot = vm->nr_slots,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)hva,
@@ -188,6 +261,25 @@ static int set_cpuid(int kvm, int fd)
 	return ioctl(fd, KVM_SET_CPUID2, &c) ? -errno : 0;
 }
 
+/* Its APIC takes interrupts, and it finds their handlers. */
+static int take_interrupts(int fd)
+{
+	struct kvm_lapic_state apic;
+	struct kvm_sregs s;
+
+	if (ioctl(fd, KVM_GET_LAPIC, &apic))
+		return -errno;
+	apic.regs[APIC_SVR] = 0xff;
+	apic.regs[APIC_SVR + 1] |= 1;
+	if (ioctl(fd, KVM_SET_LAPIC, &apic) || ioctl(fd, KVM_GET_SREGS, &s))
+		return -errno;
+	s.idt.base = IDT;
+	s.idt.limit = 256 * 16 - 1;
+	s.gdt.base = GDT;
+	s.gdt.limit = 3 * 8 - 1;
+	return ioctl(fd, KVM_SET_SREGS, &s) ? -errno : 0;
+}
+
 static int add_vcpu(struct tvm *vm, int i)
 {
 	struct tvm_vcpu *v = &vm->vcpu[i];
@@ -209,10 +301,14 @@ static int add_vcpu(struct tvm *vm, int i)
 		return -errno;
 	}
 	ret = set_cpuid(vm->kvm, v->fd);
-	return ret ?: long_mode(v->fd);
+	if (!ret)
+		ret = long_mode(v->fd);
+	if (!ret && vm->interrupts)
+		ret = take_interrupts(v->fd);
+	return ret;
 }
 
-int tvm_create(struct tvm *vm, int nr_vcpus)
+static int create(struct tvm *vm, int nr_vcpus, bool interrupts)
 {
 	struct sigaction sa = { .sa_handler = on_kick };
 	int i, ret;
@@ -227,6 +323,9 @@ int tvm_create(struct tvm *vm, int nr_vcpus)
 	vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
 	if (vm->fd < 0)
 		return -errno;
+	vm->interrupts = interrupts;
+	if (interrupts && ioctl(vm->fd, KVM_CREATE_IRQCHIP))
+		return -errno;
 	vm->low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->low == MAP_FAILED) {
@@ -234,26 +333,46 @@ int tvm_create(struct tvm *vm, int nr_vcpus)
 		return -ENOMEM;
 	}
 	make_tables(vm->low);
+	make_handlers(vm->low);
 	memcpy(vm->low + CODE + TVM_ORDERED * 0x100, ordered_code,
 	       sizeof(ordered_code));
 	memcpy(vm->low + CODE + TVM_TOUCH * 0x100, touch_code,
 	       sizeof(touch_code));
 	memcpy(vm->low + CODE + TVM_READ * 0x100, read_code,
 	       sizeof(read_code));
-	ret = add_slot(vm, 0, vm->low, LOW_SIZE);
+	memcpy(vm->low + CODE + TVM_SPIN * 0x100, spin_code, sizeof(spin_code));
+	memcpy(vm->low + CODE + TVM_HALT * 0x100, halt_code, sizeof(halt_code));
+	memcpy(vm->low + CODE + TVM_CALL * 0x100, call_code, sizeof(call_code));
+	ret = add_slot(vm, 0, vm->low, LOW_SIZE, 0);
 	for (i = 0; i < nr_vcpus && !ret; i++)
 		ret = add_vcpu(vm, i);
 	return ret;
 }
 
-int tvm_add_memory(struct tvm *vm, void *hva, size_t size, uint64_t *gpa)
+int tvm_create(struct tvm *vm, int nr_vcpus)
+{
+	return create(vm, nr_vcpus, false);
+}
+
+int tvm_create_interruptible(struct tvm *vm, int nr_vcpus)
+{
+	return create(vm, nr_vcpus, true);
+}
+
+uint64_t tvm_taken(const struct tvm *vm, int i, int vector)
+{
+	return __atomic_load_n((uint64_t *)(vm->low + TAKEN(i)) + vector, __ATOMIC_ACQUIRE);
+}
+
+static int add_memory(struct tvm *vm, void *hva, size_t size, uint64_t *gpa,
+		      uint32_t flags)
 {
 	uint64_t at = vm->next_gpa;
 	int ret;
 
 	if (at + size > TVM_TOP - (1ULL << 30))	/* below the local APIC */
 		return -ENOSPC;
-	ret = add_slot(vm, at, hva, size);
+	ret = add_slot(vm, at, hva, size, flags);
 	if (ret)
 		return ret;
 	*gpa = at;
@@ -261,13 +380,25 @@ int tvm_add_memory(struct tvm *vm, void *hva, size_t size, uint64_t *gpa)
 	return 0;
 }
 
+int tvm_add_memory(struct tvm *vm, void *hva, size_t size, uint64_t *gpa)
+{
+	return add_memory(vm, hva, size, gpa, 0);
+}
+
+int tvm_add_rom(struct tvm *vm, void *hva, size_t size, uint64_t *gpa)
+{
+	return add_memory(vm, hva, size, gpa, KVM_MEM_READONLY);
+}
+
 static int set_regs(struct tvm *vm, int i, enum tvm_program program,
 		    uint64_t rdi, uint64_t rsi, uint64_t rdx)
 {
 	struct kvm_regs r = {
 		.rip = CODE + program * 0x100,
-		.rflags = 2,
-		.rsp = 0x8000,
+		.rflags = program >= TVM_SPIN ? 0x202 : 2,
+		.rsp = program >= TVM_SPIN ? STACK(i) : 0x8000,
+		.r14 = APIC_EOI,
+		.r15 = TAKEN(i),
 		.rdi = rdi,
 		.rsi = rsi,
 		.rdx = rdx,
@@ -293,6 +424,16 @@ int tvm_load_touch(struct tvm *vm, int i, enum tvm_program program,
 		   uint64_t from, uint64_t to, uint64_t stride)
 {
 	return set_regs(vm, i, program, from, to, stride);
+}
+
+int tvm_load_idle(struct tvm *vm, int i, enum tvm_program program)
+{
+	return set_regs(vm, i, program, 0, 0, 0);
+}
+
+int tvm_load_call(struct tvm *vm, int i, uint32_t nr, uint64_t mailbox, uint64_t wait)
+{
+	return set_regs(vm, i, TVM_CALL, mailbox, wait, nr);
 }
 
 /* Until a halt (0), a stop (1), or an error. */
