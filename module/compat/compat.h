@@ -6,6 +6,7 @@
 #ifndef KEEL_COMPAT_COMPAT_H
 #define KEEL_COMPAT_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
@@ -71,6 +72,30 @@ static inline void keel_generic_fillattr(struct keel_idmap *idmap, u32 request_m
 	generic_fillattr(idmap, request_mask, inode, stat);
 #else
 	generic_fillattr(idmap, inode, stat);
+#endif
+}
+
+/*
+ * A page that is mapped at an address, without any fault; marked for NUMA balancing
+ * it is mapped, too. The lock of @mm is held. Return: 1, or that is not to be had.
+ */
+static inline long keel_page_mapped(struct mm_struct *mm, unsigned long addr,
+				    struct page **page)
+{
+#ifdef KEEL_HAVE_GUP_REMOTE_NO_VMAS
+	return get_user_pages_remote(mm, addr, 1, FOLL_NOFAULT | FOLL_FORCE, page, NULL);
+#else
+	return get_user_pages_remote(mm, addr, 1, FOLL_NOFAULT | FOLL_FORCE, page, NULL,
+				     NULL);
+#endif
+}
+
+static inline void keel_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#ifdef KEEL_HAVE_EVENTFD_SIGNAL_ONCE
+	eventfd_signal(ctx);
+#else
+	eventfd_signal(ctx, 1);
 #endif
 }
 

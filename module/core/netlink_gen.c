@@ -11,7 +11,7 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-const struct nla_policy keel_nl_policy[KEEL_A_FALLBACK + 1] = {
+const struct nla_policy keel_nl_policy[KEEL_A_SINK_FD + 1] = {
 	[KEEL_A_ID] = { .type = NLA_U32, },
 	[KEEL_A_NODES] = { .type = NLA_BINARY, },
 	[KEEL_A_LATENCY] = { .type = NLA_BINARY, },
@@ -46,11 +46,13 @@ const struct nla_policy keel_nl_policy[KEEL_A_FALLBACK + 1] = {
 	[KEEL_A_SECONDS] = { .type = NLA_U32, },
 	[KEEL_A_IFINDEX] = { .type = NLA_U32, },
 	[KEEL_A_STEER] = NLA_POLICY_MAX(NLA_U32, 2),
-	[KEEL_A_FALLBACK] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KEEL_A_FALLBACK] = NLA_POLICY_MAX(NLA_U32, 4),
+	[KEEL_A_SOURCE_FD] = { .type = NLA_U32, },
+	[KEEL_A_SINK_FD] = { .type = NLA_U32, },
 };
 
 /* Ops table for keel */
-const struct genl_small_ops keel_nl_ops[32] = {
+const struct genl_small_ops keel_nl_ops[34] = {
 	{
 		.cmd	= KEEL_CMD_HOST_GET,
 		.doit	= keel_nl_host_get_doit,
@@ -211,6 +213,16 @@ const struct genl_small_ops keel_nl_ops[32] = {
 	{
 		.cmd	= KEEL_CMD_IRQ_ROUTE_GET,
 		.dumpit	= keel_nl_irq_route_get_dumpit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_IRQ_ROUTE_ADD,
+		.doit	= keel_nl_irq_route_add_doit,
+		.flags	= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd	= KEEL_CMD_IRQ_ROUTE_DEL,
+		.doit	= keel_nl_irq_route_del_doit,
 		.flags	= GENL_ADMIN_PERM,
 	},
 };

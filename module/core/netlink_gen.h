@@ -12,10 +12,10 @@
 #include <uapi/linux/keel_netlink.h>
 
 /* Global operation policy for keel */
-extern const struct nla_policy keel_nl_policy[KEEL_A_FALLBACK + 1];
+extern const struct nla_policy keel_nl_policy[KEEL_A_SINK_FD + 1];
 
 /* Ops table for keel */
-extern const struct genl_small_ops keel_nl_ops[32];
+extern const struct genl_small_ops keel_nl_ops[34];
 
 int keel_nl_host_get_doit(struct sk_buff *skb, struct genl_info *info);
 int keel_nl_vm_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -59,6 +59,8 @@ int keel_nl_irq_target_get_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb);
 int keel_nl_irq_route_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb);
+int keel_nl_irq_route_add_doit(struct sk_buff *skb, struct genl_info *info);
+int keel_nl_irq_route_del_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KEEL_NLGRP_EVENTS,

@@ -13,6 +13,8 @@
 #include <linux/pci.h>
 #include <linux/sched/isolation.h>
 #include <linux/slab.h>
+#include <asm/hw_irq.h>
+#include <asm/smp.h>
 
 #include "core/keel.h"
 #include "core/trace.h"
@@ -49,8 +51,14 @@ struct keel_line {
 /* For one aim; under keel_dirq.lock. */
 static struct cpumask keel_aim_mask, keel_aim_allowed;
 
-/* A jiffy gathers what moves meanwhile. */
-static void keel_aim_soon(void)
+/**
+ * keel_aim_soon - look at what has to be aimed anew
+ *
+ * A jiffy gathers what moves meanwhile.
+ *
+ * Context: any.
+ */
+void keel_aim_soon(void)
 {
 	queue_delayed_work(keel_wq, &keel_dirq.aim, 1);
 }
@@ -171,6 +179,37 @@ static int keel_line_aim(struct keel_line *line, const struct cpumask *mask)
 	if (err)
 		return err;
 	err = __keel_line_aim(line, mask);
+	keel_line_unlock(line->dev);
+	return err;
+}
+
+/**
+ * keel_line_programmed - where an interrupt comes at this moment
+ * @line: the interrupt
+ * @apic_id: (out) of the CPU
+ * @vector: (out) there
+ *
+ * Context: may sleep; keel_dirq.lock is held.
+ * Return: 0, -EAGAIN: the device is busy, -ENOENT: nowhere, or it is not aimed.
+ */
+int keel_line_programmed(struct keel_line *line, u32 *apic_id, u32 *vector)
+{
+	struct irq_data *d;
+	struct irq_cfg *cfg;
+	int err = line->aimed ? keel_line_lock(line->dev) : -ENOENT;
+	u32 cpu;
+
+	if (err)
+		return err;
+	err = -ENOENT;
+	d = keel_line_data(line->dev, line->irq);
+	cfg = d ? irqd_cfg(d) : NULL;
+	cpu = d ? cpumask_first(irq_data_get_effective_affinity_mask(d)) : nr_cpu_ids;
+	if (cfg && cpu < nr_cpu_ids) {
+		*apic_id = cpu_physical_id(cpu);
+		*vector = cfg->vector;
+		err = 0;
+	}
 	keel_line_unlock(line->dev);
 	return err;
 }
@@ -309,6 +348,16 @@ static bool keel_route_is_coarse(const struct keel_route *r)
 	return r->coarse && time_before(jiffies, r->coarse_until);
 }
 
+/* Where it went without us: KVM wakes the target up from there. */
+static u32 keel_route_as_before(const struct keel_route *r, struct cpumask *mask)
+{
+	if (!r->line->aimed)
+		return KEEL_IRQ_AIM_IDLE;
+	if (!cpumask_and(mask, r->line->former, cpu_online_mask))
+		cpumask_copy(mask, &keel_aim_allowed);
+	return KEEL_IRQ_AIM_FALLBACK;
+}
+
 /*
  * Where a route's interrupt should go. Return: enum keel_irq_aim of it; there is no
  * mask if that is idle.
@@ -318,15 +367,18 @@ static u32 keel_route_choose(const struct keel_route *r, struct cpumask *mask)
 	u64 where = keel_irq_where(r->table, r->target);
 	bool running = KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_RUNNING;
 	u32 cpu = KEEL_IRQ_CPU(where), node = KEEL_IRQ_NODE(where);
+	u32 fallback = keel_dirq_fallback(r->table, r->target);
 
 	/* Nobody has said yet where it is: the first interrupt brings it to that. */
 	if (KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_OFFLINE)
 		return KEEL_IRQ_AIM_IDLE;
-	if (!running && keel_dirq.fallback == KEEL_IRQ_FALLBACK_NODE) {
+	if (!running && fallback == KEEL_IRQ_FALLBACK_WAKE)
+		return keel_route_as_before(r, mask);
+	if (!running && fallback == KEEL_IRQ_FALLBACK_NODE) {
 		keel_aim_at_node(node, mask);
 		return KEEL_IRQ_AIM_FALLBACK;
 	}
-	if (!running && keel_dirq.fallback == KEEL_IRQ_FALLBACK_HOUSEKEEPING) {
+	if (!running && fallback == KEEL_IRQ_FALLBACK_HOUSEKEEPING) {
 		cpumask_copy(mask, &keel_aim_allowed);
 		return KEEL_IRQ_AIM_FALLBACK;
 	}

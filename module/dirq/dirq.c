@@ -26,9 +26,37 @@ struct keel_dirq keel_dirq = {
 	.fallback = KEEL_IRQ_FALLBACK_WAIT,
 	.tables = LIST_HEAD_INIT(keel_dirq.tables),
 	.lines = LIST_HEAD_INIT(keel_dirq.lines),
+	.sources = LIST_HEAD_INIT(keel_dirq.sources),
 	.look = __DELAYED_WORK_INITIALIZER(keel_dirq.look, keel_dirq_look_fn, 0),
 	.aim = __DELAYED_WORK_INITIALIZER(keel_dirq.aim, keel_dirq_aim_fn, 0),
 };
+
+/* What a VM's mode comes to. */
+static bool keel_dirq_steers(const struct keel_irq_table *table)
+{
+	u32 mode = table->mode == KEEL_DIRQ_INHERIT ? keel_dirq.mode : table->mode;
+
+	return keel_dirq.mode != KEEL_IRQ_MODE_OFF && mode == KEEL_IRQ_MODE_STEER;
+}
+
+/**
+ * keel_dirq_fallback - where an interrupt goes whose target does not run
+ * @table: a table
+ * @target: the target's number in it
+ *
+ * Context: any.
+ * Return: enum keel_irq_fallback: the target's own, its VM's or the host's.
+ */
+u32 keel_dirq_fallback(const struct keel_irq_table *table, unsigned int target)
+{
+	u32 fallback = READ_ONCE(table->policy[target]);
+
+	if (fallback == KEEL_DIRQ_INHERIT)
+		fallback = READ_ONCE(table->fallback);
+	if (fallback == KEEL_DIRQ_INHERIT)
+		fallback = READ_ONCE(keel_dirq.fallback);
+	return fallback;
+}
 
 /*
  * The table of a VM, made if need be; @vm's reference goes with it. They are in order
@@ -50,7 +78,7 @@ static struct keel_irq_table *keel_dirq_table(struct keel_vm *vm)
 	if (!table)
 		return NULL;
 	list_add_tail(&table->node, &after->node);
-	keel_aim_mode(table, keel_dirq.mode == KEEL_IRQ_MODE_STEER);
+	keel_aim_mode(table, keel_dirq_steers(table));
 	return table;
 }
 
@@ -64,6 +92,8 @@ static void keel_dirq_look_at(struct keel_irq_table *table)
 	table->seen = true;
 	keel_irq_follow(table, kvm);
 	keel_routes_look(table, kvm);
+	keel_nested_look(table, kvm);
+	keel_aim_due(table);
 	fput(file);
 }
 
@@ -99,7 +129,40 @@ static void keel_dirq_look(void)
 			keel_dirq_look_at(table);
 	}
 	keel_dirq_reap();
+	keel_sources_look();
 	keel_lines_give_back();
+	keel_offer_update();
+}
+
+/**
+ * keel_dirq_look_for - a VM's table, as it is at this moment
+ * @vm: the VM
+ *
+ * Context: may sleep; keel_dirq.lock is held.
+ * Return: the table, NULL if it has none.
+ */
+struct keel_irq_table *keel_dirq_look_for(const struct keel_vm *vm)
+{
+	struct keel_irq_table *table;
+
+	lockdep_assert_held(&keel_dirq.lock);
+	list_for_each_entry(table, &keel_dirq.tables, node) {
+		if (table->vm == vm) {
+			keel_dirq_look_at(table);
+			return table;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * keel_dirq_look_soon - something has to be looked at before its time
+ *
+ * Context: any.
+ */
+void keel_dirq_look_soon(void)
+{
+	mod_delayed_work(keel_wq, &keel_dirq.look, 0);
 }
 
 /* Whatever is to go has gone. */
@@ -109,6 +172,7 @@ static bool keel_dirq_is_off(void)
 	    !list_empty(&keel_dirq.lines))
 		return false;
 	keel_routes_stop();
+	keel_nested_stop();
 	return true;
 }
 
@@ -151,9 +215,15 @@ static void keel_dirq_aim_fn(struct work_struct *work)
 	struct keel_irq_table *table;
 
 	mutex_lock(&keel_dirq.lock);
-	if (keel_dirq.mode == KEEL_IRQ_MODE_STEER)
-		list_for_each_entry(table, &keel_dirq.tables, node)
-			keel_aim_table(table);
+	/* Our host can follow who has moved while we do, */
+	keel_offer_call();
+	list_for_each_entry(table, &keel_dirq.tables, node) {
+		if (xchg(&table->called, false))
+			keel_dirq_look_at(table);
+		keel_aim_table(table);
+	}
+	/* and then sees what we have done. */
+	keel_offer_update();
 	mutex_unlock(&keel_dirq.lock);
 }
 
@@ -185,10 +255,12 @@ static int __keel_dirq_set(u32 mode, u32 fallback)
 	err = mode == KEEL_IRQ_MODE_OFF ? 0 : keel_routes_start();
 	if (err)
 		return err;
-	keel_dirq.fallback = fallback;
+	if (mode != KEEL_IRQ_MODE_OFF)
+		keel_nested_start();
+	WRITE_ONCE(keel_dirq.fallback, fallback);
 	WRITE_ONCE(keel_dirq.mode, mode);
 	list_for_each_entry(table, &keel_dirq.tables, node)
-		keel_aim_mode(table, mode == KEEL_IRQ_MODE_STEER);
+		keel_aim_mode(table, keel_dirq_steers(table));
 	keel_dirq_look();
 	queue_delayed_work(keel_wq, &keel_dirq.look, msecs_to_jiffies(LOOK_MS));
 	return 0;
@@ -225,10 +297,58 @@ int keel_dirq_set(u32 mode, u32 fallback)
 	return 0;
 }
 
+/* For one VM, or one of its targets. */
+static int __keel_dirq_set_vm(u32 vm, int vcpu_id, u32 mode, u32 fallback)
+{
+	struct keel_irq_table *table;
+	int target;
+
+	list_for_each_entry(table, &keel_dirq.tables, node)
+		if (table->vm->id == vm)
+			goto found;
+	return -ENOENT;
+
+found:
+	target = vcpu_id < 0 ? 0 : keel_irq_table_find(table, vcpu_id);
+	if (target < 0)
+		return -ENXIO;
+	if (mode != KEEL_DIRQ_AS_IT_IS)
+		table->mode = mode;
+	if (fallback != KEEL_DIRQ_AS_IT_IS && vcpu_id < 0)
+		WRITE_ONCE(table->fallback, fallback);
+	else if (fallback != KEEL_DIRQ_AS_IT_IS)
+		WRITE_ONCE(table->policy[target], fallback);
+	keel_aim_mode(table, keel_dirq_steers(table));
+	return 0;
+}
+
+/**
+ * keel_dirq_set_vm - what is done for a VM, or for one of its targets
+ * @vm: the VM's number
+ * @vcpu_id: the target, or -1: the VM
+ * @mode: enum keel_irq_mode but not off, KEEL_DIRQ_INHERIT, or KEEL_DIRQ_AS_IT_IS; of a VM
+ * @fallback: enum keel_irq_fallback, KEEL_DIRQ_INHERIT, or KEEL_DIRQ_AS_IT_IS
+ *
+ * It is forgotten when all is turned off.
+ *
+ * Context: may sleep.
+ * Return: 0; -ENOENT: no such VM, or there is no table of it; -ENXIO: no such target.
+ */
+int keel_dirq_set_vm(u32 vm, int vcpu_id, u32 mode, u32 fallback)
+{
+	int err;
+
+	mutex_lock(&keel_dirq.lock);
+	err = __keel_dirq_set_vm(vm, vcpu_id, mode, fallback);
+	mutex_unlock(&keel_dirq.lock);
+	return err;
+}
+
 static int keel_dirq_vms(struct notifier_block *nb, unsigned long event, void *ptr)
 {
-	if (READ_ONCE(keel_dirq.mode) != KEEL_IRQ_MODE_OFF)
-		mod_delayed_work(keel_wq, &keel_dirq.look, 0);
+	if (READ_ONCE(keel_dirq.mode) != KEEL_IRQ_MODE_OFF ||
+	    !list_empty_careful(&keel_dirq.sources))
+		keel_dirq_look_soon();
 	return NOTIFY_DONE;
 }
 

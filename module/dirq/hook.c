@@ -109,6 +109,22 @@ static void keel_target_unhook(struct callback_head *work)
 }
 
 /**
+ * keel_target_current - whose vCPU this thread runs
+ *
+ * Context: in the thread, with preemption off.
+ * Return: the table, as long as preemption is off; NULL if it is none that is kept.
+ */
+struct keel_irq_table *keel_target_current(void)
+{
+	struct preempt_notifier *pn;
+
+	hlist_for_each_entry(pn, &current->preempt_notifiers, link)
+		if (pn->ops == &keel_target_ops)
+			return container_of(pn, struct keel_target, notifier)->table;
+	return NULL;
+}
+
+/**
  * keel_target_create - have a vCPU's thread keep the vCPU's entry
  * @table: of the VM
  * @i: number of the entry, which nobody else writes

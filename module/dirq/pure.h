@@ -17,6 +17,7 @@ typedef __u64 u64;
 #endif
 
 #include <linux/keel_irq.h>
+#include <linux/keel_irq_offer.h>
 
 /* A target's word, one write after @before. */
 static inline u64 irq_word(u64 before, u32 cpu, u32 node, u32 state)
@@ -91,6 +92,96 @@ static inline bool irq_message_is_for(const struct irq_message *m, u32 apic_id,
 		return m->dest >> 16 == apic_id >> 4 &&
 		       (m->dest >> (apic_id & 15) & 1);
 	return apic_id < 8 && (m->dest >> apic_id & 1);
+}
+
+/* Where the signal of an eventfd is passed on. */
+enum irq_source_at {
+	IRQ_SOURCE_HERE,		/* on the CPU where it came */
+	IRQ_SOURCE_THERE,		/* on the target's */
+	IRQ_SOURCE_NODE,		/* on any of that one's node */
+	IRQ_SOURCE_HOUSEKEEPING,	/* on any that is not isolated */
+};
+
+/**
+ * irq_source_choose - where to pass a signal on
+ * @where: the target's word
+ * @fallback: enum keel_irq_fallback, if it does not run
+ */
+static inline enum irq_source_at irq_source_choose(u64 where, u32 fallback)
+{
+	if (KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_OFFLINE)
+		return IRQ_SOURCE_HERE;
+	if (KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_RUNNING)
+		return IRQ_SOURCE_THERE;
+	switch (fallback) {
+	case KEEL_IRQ_FALLBACK_WAIT:
+		return IRQ_SOURCE_THERE;
+	case KEEL_IRQ_FALLBACK_NODE:
+		return IRQ_SOURCE_NODE;
+	case KEEL_IRQ_FALLBACK_HOUSEKEEPING:
+		return IRQ_SOURCE_HOUSEKEEPING;
+	default:
+		return IRQ_SOURCE_HERE;
+	}
+}
+
+/**
+ * irq_offer_is_sound - can a guest's offer be read?
+ * @h: a copy of its header
+ * @gpa: where that was
+ *
+ * What it leads to is bounded then, and no sum of these overflows.
+ */
+static inline bool irq_offer_is_sound(const struct keel_offer_header *h, u64 gpa)
+{
+	return h->magic == KEEL_OFFER_MAGIC && h->version == KEEL_OFFER_VERSION &&
+	       !(h->seq & 1) && h->self == gpa && !(gpa & 4095) &&
+	       h->nr_cpus <= KEEL_OFFER_CPUS_MAX && !(h->cpus & 3) &&
+	       h->nr_slots <= KEEL_OFFER_SLOTS_MAX && !(h->slots & 7) &&
+	       h->cpus < 1 << 20 && h->slots < 1 << 20;
+}
+
+/**
+ * irq_offer_find - the slot of an interrupt
+ * @h: a header that is sound
+ * @slots: a copy of its slots
+ * @apic_id: of the guest's CPU that it is programmed for
+ * @vector: there
+ *
+ * Return: the slot, or NULL.
+ */
+static inline const struct keel_offer_slot *
+irq_offer_find(const struct keel_offer_header *h, const struct keel_offer_slot *slots,
+	       u32 apic_id, u32 vector)
+{
+	u32 i;
+
+	for (i = 0; i < h->nr_slots; i++)
+		if (slots[i].apic_id == apic_id && slots[i].vector == vector &&
+		    slots[i].where && !(slots[i].where & 7))
+			return &slots[i];
+	return NULL;
+}
+
+/**
+ * irq_offer_apic - on which of the guest's CPUs does a target run?
+ * @h: a header that is sound
+ * @apic_ids: a copy of the CPUs' APIC IDs
+ * @where: the target's word, which is the guest's, too
+ * @apic_id: (out) of the CPU
+ *
+ * Return: false: on none, or the guest does not know better.
+ */
+static inline bool irq_offer_apic(const struct keel_offer_header *h, const u32 *apic_ids,
+				  u64 where, u32 *apic_id)
+{
+	u32 cpu = KEEL_IRQ_CPU(where);
+
+	if (KEEL_IRQ_STATE(where) != KEEL_IRQ_STATE_RUNNING || cpu >= h->nr_cpus)
+		return false;
+	/* Whatever is guessed ahead of that comparison stays inside. */
+	*apic_id = apic_ids[cpu % KEEL_OFFER_CPUS_MAX];
+	return *apic_id != KEEL_IRQ_NO_APIC;
 }
 
 #endif /* KEEL_DIRQ_PURE_H */

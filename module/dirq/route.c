@@ -34,11 +34,16 @@ struct keel_irqfd {
 	bool held;	/* @eventfd is */
 };
 
-/*
- * An interrupt has come to be handled on @cpu, and its target is @where. Return: is
- * that elsewhere?
+/**
+ * keel_irq_count - judge an interrupt by where its target is
+ * @c: this CPU's counts
+ * @where: the target's word
+ * @cpu: this CPU
+ *
+ * Context: cannot be moved to another CPU.
+ * Return: true if the target is elsewhere.
  */
-static bool keel_route_verdict(struct keel_route_counts *c, u64 where, u32 cpu)
+bool keel_irq_count(struct keel_route_counts *c, u64 where, u32 cpu)
 {
 	u32 state = KEEL_IRQ_STATE(where);
 	bool home = KEEL_IRQ_CPU(where) == cpu;
@@ -97,7 +102,7 @@ static void keel_route_count(struct keel_route *r, u32 irq)
 		return;
 	where = keel_irq_where(r->table, target);
 	trace_keel_irq(r->table->vm->id, r->gsi, irq, target, where);
-	if (keel_route_verdict(c, where, cpu))
+	if (keel_irq_count(c, where, cpu))
 		keel_aim_moved(r->table);
 }
 
@@ -156,11 +161,20 @@ again:
 	return found;
 }
 
-static struct keel_route *keel_route_find(struct keel_irq_table *table,
-					  const struct eventfd_ctx *eventfd)
+/**
+ * keel_route_find - the route of an eventfd
+ * @table: of the VM
+ * @eventfd: the VM's
+ *
+ * Context: keel_dirq.lock is held.
+ * Return: the route, or NULL.
+ */
+struct keel_route *keel_route_find(struct keel_irq_table *table,
+				   const struct eventfd_ctx *eventfd)
 {
 	struct keel_route *r;
 
+	lockdep_assert_held(&keel_dirq.lock);
 	hash_for_each_possible(keel_routes, r, hash, (unsigned long)eventfd)
 		if (r->eventfd == eventfd && r->table == table)
 			return r;
@@ -228,6 +242,7 @@ static struct keel_route *keel_route_create(struct keel_irq_table *table,
 	r->table = table;
 	r->eventfd = fd->eventfd;
 	fd->held = false;
+	r->programmed = -1;
 	r->target = -1;
 	r->aim_cpu = -1;
 	keel_route_credit_init(r);
@@ -253,18 +268,16 @@ static void keel_route_resolve(struct keel_route *r, struct kvm *kvm)
 				continue;
 			targets++;
 			/* Who is meant already stays it. */
-			if (target < 0 || i == r->target)
+			if (target < 0 || i == r->programmed)
 				target = i;
 		}
 	}
 	if (targets)
 		dest = targets == 1 ? KEEL_IRQ_DEST_FIXED :
 		       r->message.lowest ? KEEL_IRQ_DEST_LOWEST : KEEL_IRQ_DEST_MANY;
-	if (r->target != target)
-		WRITE_ONCE(r->table->moved, true);
 	r->targets = targets;
 	r->dest = dest;
-	WRITE_ONCE(r->target, dest == KEEL_IRQ_DEST_MANY ? -1 : target);
+	r->programmed = dest == KEEL_IRQ_DEST_MANY ? -1 : target;
 }
 
 /* Put it with others that go: for keel_routes_free(). */
@@ -295,6 +308,8 @@ static void keel_routes_free(struct list_head *left)
  * keel_routes_look - bring a VM's routes up to date
  * @table: its table
  * @kvm: the VM
+ *
+ * Whom they are for at last is for keel_nested_look() to say.
  *
  * Context: may sleep; keel_dirq.lock is held.
  */
@@ -330,7 +345,6 @@ void keel_routes_look(struct keel_irq_table *table, struct kvm *kvm)
 		if (!r->seen)
 			keel_route_leave(r, &left);
 	keel_routes_free(&left);
-	keel_aim_due(table);
 }
 
 /**
@@ -379,17 +393,18 @@ struct pci_dev *keel_route_seen(struct keel_route *r, u32 *irq)
 }
 
 /**
- * keel_route_sum - a route's counts over all CPUs
- * @r: the route
+ * keel_irq_sum - counts over all CPUs
+ * @counts: of a route or a source
  * @sum: (out)
  */
-void keel_route_sum(const struct keel_route *r, struct keel_route_counts *sum)
+void keel_irq_sum(const struct keel_route_counts __percpu *counts,
+		  struct keel_route_counts *sum)
 {
 	unsigned int cpu;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
-		const struct keel_route_counts *c = per_cpu_ptr(r->counts, cpu);
+		const struct keel_route_counts *c = per_cpu_ptr(counts, cpu);
 
 		sum->total += READ_ONCE(c->total);
 		sum->direct += READ_ONCE(c->direct);

@@ -2,6 +2,7 @@
 /* Directed interrupts: tables, as memory. */
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <asm/smp.h>
 
 #include "core/vm.h"
@@ -73,6 +74,9 @@ struct keel_irq_table *keel_irq_table_create(struct keel_vm *vm)
 	INIT_LIST_HEAD(&table->node);
 	INIT_LIST_HEAD(&table->routes);
 	table->vm = vm;
+	table->mode = KEEL_DIRQ_INHERIT;
+	table->fallback = KEEL_DIRQ_INHERIT;
+	memset32(table->policy, KEEL_DIRQ_INHERIT, KEEL_IRQ_TARGETS_MAX);
 	table->cpus_pages = DIV_ROUND_UP(nr_cpu_ids * sizeof(u32), PAGE_SIZE);
 	table->header = (void *)get_zeroed_page(GFP_KERNEL);
 	table->cpus = alloc_pages_exact(table->cpus_pages * PAGE_SIZE, GFP_KERNEL);
@@ -110,6 +114,26 @@ struct keel_irq_entry *keel_irq_table_entry(const struct keel_irq_table *table,
 u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i)
 {
 	return READ_ONCE(keel_irq_table_entry(table, i)->where);
+}
+
+/**
+ * keel_irq_table_find - a target by its vCPU
+ * @table: the table
+ * @vcpu_id: KVM's number
+ *
+ * Context: keel_dirq.lock is held.
+ * Return: the entry's number, or -1.
+ */
+int keel_irq_table_find(const struct keel_irq_table *table, u32 vcpu_id)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&keel_dirq.lock);
+	for (i = 0; i < table->nr; i++)
+		if (table->target[i] &&
+		    keel_irq_table_entry(table, i)->vcpu_id == vcpu_id)
+			return i;
+	return -1;
 }
 
 /**

@@ -25,6 +25,12 @@
  * route when it first happens, whoever has the bypass slot. The route holds the
  * eventfd, so that nothing else can be at its address.
  *
+ * A source is an eventfd that keel has been told to pass on, to another one, on the
+ * CPU where a target runs: see source.c.
+ *
+ * A guest may be a host itself, with guests of its own that have devices: then it can
+ * offer what it knows of these. See nested.c.
+ *
  * A line is a host interrupt that has been aimed: what its affinity was, and what
  * it is by us. It is aimed and given back only under its device's locks, with the
  * device's driver bound, and after it was found among the device's interrupts: it
@@ -35,11 +41,14 @@
 
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
+#include <linux/irq_work.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/smp.h>
 #include <linux/task_work.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "dirq/pure.h"
@@ -92,6 +101,14 @@ struct keel_target {
  * @nr: entries that are used
  * @target: of each entry, or NULL; under keel_dirq.lock
  * @routes: struct keel_route, under keel_dirq.lock
+ * @mode: enum keel_irq_mode of this VM, or KEEL_DIRQ_INHERIT: the host's
+ * @fallback: enum keel_irq_fallback of this VM, likewise
+ * @policy: the same of each target, or KEEL_DIRQ_INHERIT: the VM's; read by who
+ *	passes a signal on
+ * @offer: guest-physical address of what the guest offers, 0: nothing; @offered: when
+ *	it last said so (jiffies). By the vCPUs' threads
+ * @called: it has, and nobody has looked since
+ * @heard: so often it was taken
  * @steered: its routes are aimed
  * @moved: a target has come to another CPU since they were
  * @seen: by the look under way
@@ -107,6 +124,13 @@ struct keel_irq_table {
 	unsigned int nr;
 	struct keel_target *target[KEEL_IRQ_TARGETS_MAX];
 	struct list_head routes;
+	u32 mode;
+	u32 fallback;
+	u32 policy[KEEL_IRQ_TARGETS_MAX];
+	u64 offer;
+	unsigned long offered;
+	bool called;
+	u32 heard;
 	bool steered;
 	bool moved;
 	bool seen;
@@ -138,8 +162,10 @@ struct keel_route_counts {
  * @message: what the guest gets
  * @dest: whom it is for: enum keel_irq_dest
  * @targets: how many these are
- * @target: index of the entry that it is for, -1 if there is none; of several the
- *	one that was found running last
+ * @programmed: index of the entry that it is for, by the message, -1 if there is
+ *	none; of several the one that was found running last
+ * @nested: the guest says that it is for a guest of its own,
+ * @target: and where that one runs; otherwise as @programmed
  * @seen_irq, @seen_dev: what the last interrupt was seen to be, by the handler;
  *	the device is held. Under @seen_lock
  * @seen_other: one of another device was seen; likewise
@@ -162,6 +188,8 @@ struct keel_route {
 	struct irq_message message;
 	u32 dest;
 	u32 targets;
+	int programmed;
+	bool nested;
 	int target;
 	raw_spinlock_t seen_lock;
 	u32 seen_irq;
@@ -181,6 +209,47 @@ struct keel_route {
 };
 
 /**
+ * struct keel_source - an eventfd that is passed on
+ * @node: in keel_dirq.sources
+ * @id: number, never used twice
+ * @vm: whose target it is for; held
+ * @vcpu_id: of the target, -1: whomever the guest means with @to's interrupt
+ * @from: who signals it; held
+ * @to: what is signalled then; held
+ * @wqh: @from's; @wait: ours there
+ * @there, @here: how it is passed on to another CPU, and on this one
+ * @pending: it has been signalled, and @to has not been since
+ * @closed: nobody can signal it any more
+ * @table: of the VM, held, or NULL. Changed under keel_dirq.lock, read under RCU
+ * @target: index of the entry that it is for, -1 if there is none
+ * @route: what @to is for the guest; what the routes say, as it was last seen
+ * @counts: per CPU
+ */
+struct keel_source {
+	struct list_head node;
+	u32 id;
+	struct keel_vm *vm;
+	int vcpu_id;
+	struct eventfd_ctx *from;
+	struct eventfd_ctx *to;
+	wait_queue_head_t *wqh;
+	wait_queue_entry_t wait;
+	call_single_data_t there;
+	struct irq_work here;
+	atomic_t pending;
+	bool closed;
+	struct keel_irq_table __rcu *table;
+	int target;
+	struct {
+		u32 gsi;
+		u32 vector;
+		u32 dest;
+		u32 targets;
+	} route;
+	struct keel_route_counts __percpu *counts;
+};
+
+/**
  * struct keel_dirq - the room
  * @lock: all of it but what says otherwise. Outside keel_vms_lock, devices' locks
  *	and KVM's irqfds.lock
@@ -189,6 +258,7 @@ struct keel_route {
  * @closed: for good
  * @tables: struct keel_irq_table
  * @lines: struct keel_line
+ * @sources: struct keel_source
  * @look: finds threads and irqfds
  * @aim: aims what has to be aimed anew
  * @aims: so often that was done
@@ -200,6 +270,7 @@ struct keel_dirq {
 	bool closed;
 	struct list_head tables;
 	struct list_head lines;
+	struct list_head sources;
 	struct delayed_work look;
 	struct delayed_work aim;
 	u64 aims;
@@ -209,7 +280,12 @@ extern struct keel_dirq keel_dirq;
 
 /* dirq.c */
 #define KEEL_DIRQ_AS_IT_IS	U32_MAX
+#define KEEL_DIRQ_INHERIT	(U32_MAX - 1)
 int keel_dirq_set(u32 mode, u32 fallback);
+int keel_dirq_set_vm(u32 vm, int vcpu_id, u32 mode, u32 fallback);
+u32 keel_dirq_fallback(const struct keel_irq_table *table, unsigned int target);
+void keel_dirq_look_soon(void);
+struct keel_irq_table *keel_dirq_look_for(const struct keel_vm *vm);
 
 /* table.c */
 struct keel_irq_table *keel_irq_table_create(struct keel_vm *vm);
@@ -219,6 +295,7 @@ struct keel_irq_entry *keel_irq_table_entry(const struct keel_irq_table *table,
 					    unsigned int i);
 int keel_irq_table_reach(struct keel_irq_table *table, unsigned int i);
 u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i);
+int keel_irq_table_find(const struct keel_irq_table *table, u32 vcpu_id);
 
 /* hook.c */
 int keel_target_create(struct keel_irq_table *table, unsigned int i,
@@ -226,6 +303,7 @@ int keel_target_create(struct keel_irq_table *table, unsigned int i,
 void keel_target_end(struct keel_target *t);
 bool keel_target_ended(struct keel_target *t);
 void keel_target_free(struct keel_target *t);
+struct keel_irq_table *keel_target_current(void);
 
 /* follow.c */
 void keel_irq_follow(struct keel_irq_table *table, struct kvm *kvm);
@@ -235,11 +313,18 @@ bool keel_irq_table_leave(struct keel_irq_table *table);
 void keel_routes_look(struct keel_irq_table *table, struct kvm *kvm);
 void keel_routes_drop(struct keel_irq_table *table);
 struct pci_dev *keel_route_seen(struct keel_route *r, u32 *irq);
-void keel_route_sum(const struct keel_route *r, struct keel_route_counts *sum);
+struct keel_route *keel_route_find(struct keel_irq_table *table,
+				   const struct eventfd_ctx *eventfd);
+bool keel_irq_count(struct keel_route_counts *c, u64 where, u32 cpu);
+void keel_irq_sum(const struct keel_route_counts __percpu *counts,
+		  struct keel_route_counts *sum);
 int keel_routes_start(void);
 void keel_routes_stop(void);
 
 /* aim.c */
+struct keel_line;
+void keel_aim_soon(void);
+int keel_line_programmed(struct keel_line *line, u32 *apic_id, u32 *vector);
 void keel_aim_moved(struct keel_irq_table *table);
 void keel_aim_mode(struct keel_irq_table *table, bool steer);
 void keel_aim_due(struct keel_irq_table *table);
@@ -247,6 +332,22 @@ void keel_aim_table(struct keel_irq_table *table);
 void keel_route_credit_init(struct keel_route *r);
 void keel_route_let_go(struct keel_route *r);
 void keel_lines_give_back(void);
+
+/* source.c */
+int keel_source_create(u32 vm, int vcpu_id, int from_fd, int to_fd, const char **why);
+int keel_source_delete(u32 id);
+void keel_sources_look(void);
+
+/* offer.c */
+void keel_offer_update(void);
+void keel_offer_call(void);
+void keel_offer_withdraw(void);
+u32 keel_offer_told(u32 *heard);
+
+/* nested.c */
+void keel_nested_look(struct keel_irq_table *table, struct kvm *kvm);
+void keel_nested_start(void);
+void keel_nested_stop(void);
 
 /* table_dev.c */
 int keel_irq_dev_init(void);

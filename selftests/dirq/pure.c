@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a guest's interrupt message means, and the word of a target. With -b it is
- * told how long a translation takes, from a message to a CPU.
+ * What a guest's interrupt message means, the word of a target, and where the signal
+ * of an eventfd goes. With -b it is told how long a translation takes, from a message
+ * to a CPU.
  *
  *	pure [-b]
  */
+#include <pthread.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -110,6 +113,81 @@ static bool logical(void)
 	return true;
 }
 
+static const struct {
+	u32 state, fallback;
+	enum irq_source_at at;
+} sources[] = {
+	{ KEEL_IRQ_STATE_RUNNING, KEEL_IRQ_FALLBACK_WAKE, IRQ_SOURCE_THERE },
+	{ KEEL_IRQ_STATE_OFFLINE, KEEL_IRQ_FALLBACK_WAIT, IRQ_SOURCE_HERE },
+	{ KEEL_IRQ_STATE_HALTED, KEEL_IRQ_FALLBACK_WAIT, IRQ_SOURCE_THERE },
+	{ KEEL_IRQ_STATE_HALTED, KEEL_IRQ_FALLBACK_NODE, IRQ_SOURCE_NODE },
+	{ KEEL_IRQ_STATE_PREEMPTED, KEEL_IRQ_FALLBACK_HOUSEKEEPING, IRQ_SOURCE_HOUSEKEEPING },
+	{ KEEL_IRQ_STATE_PAUSED, KEEL_IRQ_FALLBACK_WAKE, IRQ_SOURCE_HERE },
+	/* What a newer keel may have said. */
+	{ 9, KEEL_IRQ_FALLBACK_WAIT, IRQ_SOURCE_THERE },
+	{ KEEL_IRQ_STATE_HALTED, 99, IRQ_SOURCE_HERE },
+};
+
+static bool signals(void)
+{
+	unsigned int k;
+
+	for (k = 0; k < sizeof(sources) / sizeof(*sources); k++)
+		if (irq_source_choose(irq_word(0, 7, 1, sources[k].state),
+				      sources[k].fallback) != sources[k].at)
+			return false;
+	return true;
+}
+
+/* Targets that move as fast as they can, each its own way, while they are looked up. */
+#define TRANSLATIONS	100000000ULL
+#define NODE(cpu)	((cpu) / 8)
+
+static struct {
+	struct keel_irq_entry entry[MAX];
+	bool stop;
+} moving;
+
+static void *move_all(void *arg)
+{
+	u32 i, cpu = 0;
+
+	(void)arg;
+	while (!*(volatile bool *)&moving.stop) {
+		for (i = 0; i < MAX; i++) {
+			volatile u64 *where = (volatile u64 *)&moving.entry[i].where;
+
+			cpu = (cpu * 1664525 + 1013904223) & 0x1ff;
+			*where = irq_word(*where, cpu, NODE(cpu), cpu % 5);
+		}
+	}
+	return NULL;
+}
+
+/* No word may be of two writes, nor older than one that was seen before. */
+static bool translations(void)
+{
+	static u32 seen[MAX];
+	pthread_t thread;
+	bool good = true;
+	u32 at = 0;
+	u64 i;
+
+	pthread_create(&thread, NULL, move_all, NULL);
+	for (i = 0; i < TRANSLATIONS && good; i++) {
+		u64 w = *(volatile u64 *)&moving.entry[at].where;
+		u32 cpu = KEEL_IRQ_CPU(w);
+
+		good = !w || (KEEL_IRQ_NODE(w) == NODE(cpu) && KEEL_IRQ_STATE(w) == cpu % 5 &&
+			      (int32_t)(KEEL_IRQ_SEQ(w) - seen[at]) >= 0);
+		seen[at] = KEEL_IRQ_SEQ(w);
+		at = (at * 1664525 + 1013904223) & (MAX - 1);
+	}
+	moving.stop = true;
+	pthread_join(thread, NULL);
+	return good && seen[0];
+}
+
 static u64 now(void)
 {
 	struct timespec t;
@@ -154,10 +232,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	ksft_print_header();
-	ksft_set_plan(nr + 2);
+	ksft_set_plan(nr + 4);
 	result(words(), "a word holds what is put into it");
 	for (k = 0; k < nr; k++)
 		result(message(k), messages[k].name);
 	result(logical(), "logical destinations in x2APIC mode");
+	result(signals(), "where a signal goes by each fallback");
+	result(translations(), "100 million translations while targets move: each is of one moment");
 	ksft_finished();
 }

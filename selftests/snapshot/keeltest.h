@@ -153,6 +153,11 @@ struct knl_place {
 	uint64_t periods, moves, left, sampled;
 };
 
+/* What became of an explicit route's interrupts. */
+struct knl_irq_counts {
+	uint64_t total, direct, near, far, halted, preempted, paused, home;
+};
+
 struct nlattr;
 
 int knl_open(struct knl *nl);
@@ -185,6 +190,14 @@ int knl_place_wait(struct knl *nl, uint64_t periods);
 int knl_place_mode(struct knl *nl, uint32_t vm, uint32_t mode);
 /* enum keel_irq_mode: off returns when nothing of it is left. */
 int knl_irq_set(struct knl *nl, uint32_t mode);
+int knl_irq_fallback(struct knl *nl, uint32_t fallback);
+/* @vcpu may be -1. Returns the route's id. */
+int knl_irq_route_add(struct knl *nl, uint32_t vm, int vcpu, int source, int sink);
+int knl_irq_route_del(struct knl *nl, uint32_t id);
+/* The target's vCPU, -1 if it has none, or -ENOENT: there is no such route. */
+int knl_irq_route_vcpu(struct knl *nl, uint32_t id);
+/* -ENOENT if there is no such route. */
+int knl_irq_route_counts(struct knl *nl, uint32_t id, struct knl_irq_counts *c);
 /*
  * Next event within @ms: returns its command and fills @vm or @snap.
  * -EAGAIN if none came.

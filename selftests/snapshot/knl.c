@@ -621,6 +621,105 @@ int knl_irq_set(struct knl *nl, uint32_t mode)
 	return knl_talk(nl, buf, at);
 }
 
+int knl_irq_fallback(struct knl *nl, uint32_t fallback)
+{
+	char buf[64];
+	size_t at = knl_begin(nl, buf, KEEL_CMD_IRQ_SET, 0);
+
+	at = knl_put(buf, at, KEEL_A_FALLBACK, &fallback, sizeof(fallback));
+	return knl_talk(nl, buf, at);
+}
+
+/* An attribute of the route that a message tells of, or NULL. */
+static struct nlattr *route_attr(struct nlmsghdr *h, int want)
+{
+	struct nlattr *nest = find(h, KEEL_A_IRQ_ROUTE), *a;
+	int left = nest ? len(nest) : 0;
+
+	if (!nest)
+		return NULL;
+	NLA_FOR(a, data(nest), left)
+		if (type(a) == want)
+			return a;
+	return NULL;
+}
+
+static uint64_t route_num(struct nlmsghdr *h, int want)
+{
+	struct nlattr *a = route_attr(h, want);
+
+	return a ? num(a) : 0;
+}
+
+/* What is told of an explicit route; NULL with errno. */
+static struct nlmsghdr *route_find(struct knl *nl, uint32_t id)
+{
+	char buf[64];
+	size_t at = knl_begin(nl, buf, KEEL_CMD_IRQ_ROUTE_GET, NLM_F_DUMP);
+	int ret = knl_talk(nl, buf, at);
+	struct nlmsghdr *h;
+
+	errno = ret ? -ret : ENOENT;
+	if (ret)
+		return NULL;
+	for (at = 0; (h = next_msg(nl, &at)); )
+		if (route_num(h, KEEL_A_IRQ_ROUTE_ID) == id)
+			return h;
+	return NULL;
+}
+
+int knl_irq_route_add(struct knl *nl, uint32_t vm, int vcpu, int source, int sink)
+{
+	char buf[128];
+	size_t at = knl_begin(nl, buf, KEEL_CMD_IRQ_ROUTE_ADD, 0);
+	struct nlmsghdr *h;
+	int ret;
+
+	at = knl_put(buf, at, KEEL_A_ID, &vm, sizeof(vm));
+	at = knl_put(buf, at, KEEL_A_SOURCE_FD, &source, sizeof(source));
+	at = knl_put(buf, at, KEEL_A_SINK_FD, &sink, sizeof(sink));
+	if (vcpu >= 0)
+		at = knl_put(buf, at, KEEL_A_VCPU, &vcpu, sizeof(vcpu));
+	ret = knl_talk(nl, buf, at);
+	if (ret)
+		return ret;
+	at = 0;
+	h = next_msg(nl, &at);
+	return h ? (int)route_num(h, KEEL_A_IRQ_ROUTE_ID) : -EBADMSG;
+}
+
+int knl_irq_route_del(struct knl *nl, uint32_t id)
+{
+	return ask(nl, KEEL_CMD_IRQ_ROUTE_DEL, id, NULL, 0);
+}
+
+int knl_irq_route_counts(struct knl *nl, uint32_t id, struct knl_irq_counts *c)
+{
+	struct nlmsghdr *h = route_find(nl, id);
+
+	if (!h)
+		return -errno;
+	c->total = route_num(h, KEEL_A_IRQ_ROUTE_TOTAL);
+	c->direct = route_num(h, KEEL_A_IRQ_ROUTE_DIRECT);
+	c->near = route_num(h, KEEL_A_IRQ_ROUTE_NEAR);
+	c->far = route_num(h, KEEL_A_IRQ_ROUTE_FAR);
+	c->halted = route_num(h, KEEL_A_IRQ_ROUTE_HALTED);
+	c->preempted = route_num(h, KEEL_A_IRQ_ROUTE_PREEMPTED);
+	c->paused = route_num(h, KEEL_A_IRQ_ROUTE_PAUSED);
+	c->home = route_num(h, KEEL_A_IRQ_ROUTE_HOME);
+	return 0;
+}
+
+int knl_irq_route_vcpu(struct knl *nl, uint32_t id)
+{
+	struct nlmsghdr *h = route_find(nl, id);
+	struct nlattr *a = h ? route_attr(h, KEEL_A_IRQ_ROUTE_VCPU) : NULL;
+
+	if (!h)
+		return -errno;
+	return a ? (int)num(a) : -1;
+}
+
 int knl_event(struct knl *nl, int ms, struct knl_vm *vm,
 	      struct knl_snapshot *snap)
 {

@@ -100,29 +100,35 @@ static const char *fallback_name(uint32_t n)
 	return keel_irq_fallback_name(n);
 }
 
-static int parse_mode(const char *word, uint32_t *mode)
+/* What "keel irq steer" is to do. */
+struct steer {
+	const char *vm;		/* NULL: for the host */
+	int64_t vcpu;
+	uint32_t mode;
+	uint32_t fallback;
+};
+
+static int parse_mode(const char *word, struct steer *s)
 {
 	if (!strcmp(word, "on"))
-		*mode = KEEL_IRQ_MODE_STEER;
+		s->mode = KEEL_IRQ_MODE_STEER;
 	else if (!strcmp(word, "watch"))
-		*mode = KEEL_IRQ_MODE_WATCH;
-	else if (!strcmp(word, "off"))
-		*mode = KEEL_IRQ_MODE_OFF;
+		s->mode = KEEL_IRQ_MODE_WATCH;
+	else if (!strcmp(word, "off") && !s->vm)
+		s->mode = KEEL_IRQ_MODE_OFF;
+	else if (!strcmp(word, "inherit") && s->vm)
+		s->mode = KEEL_IRQ_MODE_OFF;	/* of its own */
 	else
-		return bad("irq steer: '%s' is not one of: on, off, watch", word);
+		return bad("irq steer: '%s' is not one of: on, %s, watch", word,
+			   s->vm ? "inherit" : "off");
 	return 0;
 }
 
-static int steer(struct keel *keel, uint32_t mode, uint32_t fallback)
+static int show_steer(struct keel *keel)
 {
 	struct keel_irq irq;
-	int err;
+	int err = keel_irq_get(keel, &irq);
 
-	if (mode != KEEL_AS_USUAL || fallback != KEEL_AS_USUAL) {
-		err = keel_irq_set(keel, mode, fallback);
-		return err ? request_error(keel, err) : 0;
-	}
-	err = keel_irq_get(keel, &irq);
 	if (err)
 		return request_error(keel, err);
 	out_object(NULL);
@@ -132,29 +138,97 @@ static int steer(struct keel *keel, uint32_t mode, uint32_t fallback)
 	return 0;
 }
 
+static int steer_vm(struct keel *keel, const struct steer *s)
+{
+	struct keel_vm vm;
+	int err;
+
+	if (vm_find(keel, s->vm, &vm))
+		return -1;
+	err = keel_irq_set_vm(keel, vm.id, s->vcpu, s->mode, s->fallback);
+	keel_vm_release(&vm);
+	return err ? request_error(keel, err) : 0;
+}
+
+static int steer(struct keel *keel, const struct steer *s)
+{
+	int err;
+
+	if (s->vm)
+		return steer_vm(keel, s);
+	if (s->mode == KEEL_AS_USUAL && s->fallback == KEEL_AS_USUAL)
+		return show_steer(keel);
+	err = keel_irq_set(keel, s->mode, s->fallback);
+	return err ? request_error(keel, err) : 0;
+}
+
+/**
+ * irq_parse_vcpu - a vCPU's number
+ * @text: of --vcpu
+ * @vcpu: (out)
+ *
+ * Return: 0, or -1 after bad().
+ */
+int irq_parse_vcpu(const char *text, int64_t *vcpu)
+{
+	uint32_t n;
+
+	if (parse_u32(text, &n))
+		return bad("--vcpu: '%s' is not a number", text);
+	*vcpu = n;
+	return 0;
+}
+
+static int parse_option(int c, struct steer *s)
+{
+	switch (c) {
+	case 'f':
+		return parse_word("--fallback", optarg, KEEL_IRQ_FALLBACK_INHERIT + 1,
+				  fallback_name, &s->fallback);
+	case 'm':
+		s->vm = optarg;
+		return 0;
+	case 'c':
+		return irq_parse_vcpu(optarg, &s->vcpu);
+	default:
+		return -1;
+	}
+}
+
 static int irq_steer(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "fallback", required_argument, NULL, 'f' },
+		{ "vm", required_argument, NULL, 'm' },
+		{ "vcpu", required_argument, NULL, 'c' },
 		{ 0 }
 	};
-	uint32_t mode = KEEL_AS_USUAL, fallback = KEEL_AS_USUAL;
+	struct steer s = {
+		.vcpu = -1,
+		.mode = KEEL_AS_USUAL,
+		.fallback = KEEL_AS_USUAL,
+	};
 	struct keel *keel;
 	int c, err;
 
 	while ((c = next_option(argc, argv, options)) != -1)
-		if (c != 'f' ||
-		    parse_word("--fallback", optarg,
-			       KEEL_IRQ_FALLBACK_HOUSEKEEPING + 1,
-			       fallback_name, &fallback))
+		if (parse_option(c, &s))
 			return -1;
 	if (argc - optind > 1)
 		return bad("irq steer: give one of on, off, watch, or nothing");
-	if (optind < argc && parse_mode(argv[optind], &mode))
+	if (optind < argc && parse_mode(argv[optind], &s))
 		return -1;
+	if (s.vcpu >= 0 && !s.vm)
+		return bad("irq steer: --vcpu needs --vm");
+	if (s.vcpu >= 0 && s.mode != KEEL_AS_USUAL)
+		return bad("irq steer: a vCPU has a --fallback of its own, but is steered as its VM");
+	if (s.vm && s.mode == KEEL_AS_USUAL && s.fallback == KEEL_AS_USUAL)
+		return bad("irq steer: say what to do for that VM: on, watch, inherit, or --fallback");
+	if (!s.vm && s.fallback == KEEL_IRQ_FALLBACK_INHERIT)
+		return bad("irq steer: --fallback inherit needs --vm");
 	if (keel_connect(&keel))
 		return -1;
-	err = steer(keel, mode, fallback);
+	err = steer(keel, &s);
 	keel_close(keel);
 	return err;
 }
@@ -166,11 +240,22 @@ static const struct cmd verbs[] = {
 	  "    theirs, and how many of these came to where their vCPU ran.\n"
 	  "    VM is keel's id, QEMU's -name, or the VMM's pid.\n" },
 	{ "steer", irq_steer,
-	  "keel irq steer [on|off|watch] [--fallback wait|node|housekeeping]\n"
+	  "keel irq steer [on|off|watch] [--fallback wait|node|housekeeping|wake]\n"
 	  "    on: send interrupts to the CPU where their vCPU runs. watch: only count.\n"
 	  "    off: neither, and they have the affinity back that they had. --fallback:\n"
 	  "    where one goes whose vCPU does not run: to the CPU where it was last (wait),\n"
-	  "    that one's node, or any CPU that is not isolated. Without words: what it is.\n" },
+	  "    that one's node, any CPU that is not isolated, or where it goes without keel\n"
+	  "    (wake). Without words: what it is.\n"
+	  "keel irq steer [on|watch|inherit] --vm VM [--vcpu N] [--fallback ...|inherit]\n"
+	  "    The same for one VM, or (the fallback) for one vCPU of it. inherit: as the\n"
+	  "    host, or as the VM.\n" },
+	{ "route", irq_route,
+	  "keel irq route add VM [--vcpu N] --source PID:FD --sink PID:FD\n"
+	  "    Whenever the eventfd --source, which nobody else reads, is signalled, --sink\n"
+	  "    is, on the CPU where its vCPU runs: that which the guest means with the\n"
+	  "    interrupt of --sink, an irqfd; or --vcpu. Prints the route's id.\n"
+	  "keel irq route del ID\n"
+	  "    No more.\n", true },
 	{ "top", irq_top,
 	  "keel irq top [--interval S] [--times N]\n"
 	  "    Each S (1) seconds, which interrupts came most, how many hit, and which\n"

@@ -24,6 +24,7 @@ struct irq_view {
 
 /* irq.c */
 void irq_show_mode(const struct keel_irq *irq);
+int irq_parse_vcpu(const char *text, int64_t *vcpu);
 int irq_view_get(struct keel *keel, struct irq_view *v);
 void irq_view_put(struct irq_view *v);
 const struct irq_vm *irq_view_vm(struct irq_view *v, uint32_t id, uint32_t pid);
@@ -36,6 +37,9 @@ void irq_show_number(const char *key, const char *fmt, int64_t n);
 void irq_show_device(const struct keel_irq_route *r);
 void irq_show_counts(const struct keel_irq_route *r);
 int irq_show(int argc, char **argv);
+
+/* irq_route.c */
+int irq_route(int argc, char **argv);
 
 /* irq_top.c */
 int irq_top(int argc, char **argv);

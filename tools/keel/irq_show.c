@@ -45,7 +45,9 @@ void irq_show_number(const char *key, const char *fmt, int64_t n)
 /** irq_show_device - likewise, whose a route is */
 void irq_show_device(const struct keel_irq_route *r)
 {
-	if (r->device[0])
+	if (r->id)
+		out_u64("id", " route %-7llu", r->id);
+	else if (r->device[0])
 		out_str("device", " %-13s", r->device);
 	else
 		out_text(" %-13s", "-");
@@ -72,6 +74,8 @@ static void show_target(const struct keel_irq_target *t)
 	out_u64("cpu", " %-4llu", t->cpu);
 	out_u64("node", " %-4llu", t->node);
 	out_str("state", " %-9s", keel_irq_state_name(t->state));
+	out_str("mode", " %-5s", keel_irq_mode_name(t->mode));
+	out_str("fallback", " %-12s", keel_irq_fallback_name(t->fallback));
 	out_u64("seq", NULL, t->seq);
 	out_u64("moves", " %10llu\n", t->moves);
 	out_end();
@@ -123,8 +127,9 @@ static bool show_targets(const struct irq_view *v, uint32_t vm)
 		if (v->target[i].vm != vm)
 			continue;
 		if (!any)
-			out_text("  %-6s %-6s %-8s %-4s %-4s %-9s %10s\n", "TARGET",
-				 "APIC", "THREAD", "CPU", "NODE", "STATE", "MOVES");
+			out_text("  %-6s %-6s %-8s %-4s %-4s %-9s %-5s %-12s %10s\n",
+				 "TARGET", "APIC", "THREAD", "CPU", "NODE", "STATE",
+				 "MODE", "FALLBACK", "MOVES");
 		any = true;
 		show_target(&v->target[i]);
 	}

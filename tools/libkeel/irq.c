@@ -35,6 +35,8 @@ int keel_parse_irq_target(struct nlattr **attrs, void *arg)
 		[KEEL_A_IRQ_TARGET_STATE] = U32(keel_irq_target, state),
 		[KEEL_A_IRQ_TARGET_SEQ] = U32(keel_irq_target, seq),
 		[KEEL_A_IRQ_TARGET_MOVES] = U64(keel_irq_target, moves),
+		[KEEL_A_IRQ_TARGET_MODE] = U32(keel_irq_target, mode),
+		[KEEL_A_IRQ_TARGET_FALLBACK] = U32(keel_irq_target, fallback),
 	};
 	struct nlattr *tb[KEEL_A_IRQ_TARGET_MAX + 1];
 
@@ -68,6 +70,7 @@ int keel_parse_irq_route(struct nlattr **attrs, void *arg)
 		[KEEL_A_IRQ_ROUTE_HOME] = U64(keel_irq_route, home),
 		[KEEL_A_IRQ_ROUTE_AIMS] = U64(keel_irq_route, aims),
 		[KEEL_A_IRQ_ROUTE_REFUSED] = U64(keel_irq_route, refused),
+		[KEEL_A_IRQ_ROUTE_ID] = U32(keel_irq_route, id),
 	};
 	struct nlattr *tb[KEEL_A_IRQ_ROUTE_MAX + 1];
 	struct keel_irq_route *route = arg;
@@ -108,6 +111,70 @@ int keel_irq_set(struct keel *keel, uint32_t mode, uint32_t fallback)
 	if (fallback != KEEL_AS_USUAL)
 		*a++ = (struct attr)ATTR_U32(KEEL_A_FALLBACK, &fallback);
 	return nl_request(keel, KEEL_CMD_IRQ_SET, NLM_F_ACK, attr, &r);
+}
+
+/**
+ * keel_irq_set_vm() - the same for one VM, until all is turned off
+ * @keel: the connection
+ * @vm: keel's id of it
+ * @vcpu: -1, or KVM's number of a vCPU whose fallback is set
+ * @mode: of the VM; KEEL_IRQ_MODE_OFF: as the host
+ * @fallback: KEEL_IRQ_FALLBACK_INHERIT: none of its own
+ */
+int keel_irq_set_vm(struct keel *keel, uint32_t vm, int64_t vcpu, uint32_t mode,
+		    uint32_t fallback)
+{
+	struct attr attr[5] = { ATTR_U32(KEEL_A_ID, &vm) }, *a = attr + 1;
+	struct reply r = { 0 };
+	uint32_t number = vcpu;
+
+	if (vcpu >= 0)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_VCPU, &number);
+	if (mode != KEEL_AS_USUAL)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_STEER, &mode);
+	if (fallback != KEEL_AS_USUAL)
+		*a++ = (struct attr)ATTR_U32(KEEL_A_FALLBACK, &fallback);
+	return nl_request(keel, KEEL_CMD_IRQ_SET, NLM_F_ACK, attr, &r);
+}
+
+/**
+ * keel_irq_route_add() - have an eventfd passed on where its target runs
+ * @keel: the connection
+ * @vm: keel's id of the VM
+ * @vcpu: KVM's number of the target, or -1: whom the guest means with @sink's interrupt
+ * @source: an eventfd that nobody else reads from
+ * @sink: the one that is signalled then
+ * @id: (out) of the route
+ *
+ * Both may be closed then; the route ends when nobody has @source open any more.
+ */
+int keel_irq_route_add(struct keel *keel, uint32_t vm, int64_t vcpu, int source,
+		       int sink, uint32_t *id)
+{
+	uint32_t from = source, to = sink, number = vcpu;
+	struct keel_irq_route route = { 0 };
+	struct attr attr[5] = {
+		ATTR_U32(KEEL_A_ID, &vm),
+		ATTR_U32(KEEL_A_SOURCE_FD, &from),
+		ATTR_U32(KEEL_A_SINK_FD, &to),
+	};
+	struct reply r = { .parse = keel_parse_irq_route, .arg = &route };
+	int err;
+
+	if (vcpu >= 0)
+		attr[3] = (struct attr)ATTR_U32(KEEL_A_VCPU, &number);
+	err = nl_request(keel, KEEL_CMD_IRQ_ROUTE_ADD, NLM_F_ACK, attr, &r);
+	*id = route.id;
+	return err;
+}
+
+/** keel_irq_route_del() - pass it on no more; what comes stays in the source */
+int keel_irq_route_del(struct keel *keel, uint32_t id)
+{
+	const struct attr attr[] = { ATTR_U32(KEEL_A_ID, &id), { 0 } };
+	struct reply r = { 0 };
+
+	return nl_request(keel, KEEL_CMD_IRQ_ROUTE_DEL, NLM_F_ACK, attr, &r);
 }
 
 /**

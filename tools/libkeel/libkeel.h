@@ -360,12 +360,15 @@ struct keel_irq_target {
 	enum keel_irq_state state;
 	uint32_t seq;
 	uint64_t moves;
+	enum keel_irq_mode mode;	/* that holds for it, as does: */
+	enum keel_irq_fallback fallback;
 };
 
 #define KEEL_DEVICE_LEN	32
 
-/* A device's interrupt that is a VM's. */
+/* A device's interrupt that is a VM's, or an explicit route: an eventfd's. */
 struct keel_irq_route {
+	uint32_t id;		/* of an explicit one; else 0 */
 	uint32_t vm;
 	uint32_t pid;
 	uint32_t gsi;
@@ -475,6 +478,11 @@ int keel_switch_port_set(struct keel *keel, const char *port, uint32_t ifindex,
 /* irq.c */
 int keel_irq_get(struct keel *keel, struct keel_irq *irq);
 int keel_irq_set(struct keel *keel, uint32_t mode, uint32_t fallback);
+int keel_irq_set_vm(struct keel *keel, uint32_t vm, int64_t vcpu, uint32_t mode,
+		    uint32_t fallback);
+int keel_irq_route_add(struct keel *keel, uint32_t vm, int64_t vcpu, int source,
+		       int sink, uint32_t *id);
+int keel_irq_route_del(struct keel *keel, uint32_t id);
 int keel_irq_targets(struct keel *keel, struct keel_irq_target **targets);
 int keel_irq_routes(struct keel *keel, struct keel_irq_route **routes);
 

@@ -217,6 +217,8 @@ const char *keel_irq_fallback_name(enum keel_irq_fallback fallback)
 		[KEEL_IRQ_FALLBACK_WAIT] = "wait",
 		[KEEL_IRQ_FALLBACK_NODE] = "node",
 		[KEEL_IRQ_FALLBACK_HOUSEKEEPING] = "housekeeping",
+		[KEEL_IRQ_FALLBACK_WAKE] = "wake",
+		[KEEL_IRQ_FALLBACK_INHERIT] = "inherit",
 	};
 
 	return name(names, NR(names), fallback);

@@ -189,7 +189,7 @@ enum keel_port_state {
  * enum keel_irq_mode - What is done for directed interrupts. off: nothing, and
  *   no vCPU's thread is looked at. watch: tables are kept, routes found,
  *   interrupts counted. steer: interrupts are sent to where their targets run,
- *   too.
+ *   too. For a VM off means that it has no mode of its own, but the host's.
  */
 enum keel_irq_mode {
 	KEEL_IRQ_MODE_OFF,
@@ -200,12 +200,16 @@ enum keel_irq_mode {
 /**
  * enum keel_irq_fallback - Where an interrupt goes whose target does not run.
  *   wait: to the CPU where the target was last. node: to any CPU of that one's
- *   NUMA node. housekeeping: to any of the CPUs that are not isolated.
+ *   NUMA node. housekeeping: to any of the CPUs that are not isolated. wake:
+ *   nowhere else than without keel; the target is woken up from there.
+ *   inherit: (request) of a VM: as the host; of a target: as its VM.
  */
 enum keel_irq_fallback {
 	KEEL_IRQ_FALLBACK_WAIT,
 	KEEL_IRQ_FALLBACK_NODE,
 	KEEL_IRQ_FALLBACK_HOUSEKEEPING,
+	KEEL_IRQ_FALLBACK_WAKE,
+	KEEL_IRQ_FALLBACK_INHERIT,
 };
 
 /**
@@ -604,6 +608,8 @@ enum {
 	KEEL_A_IRQ_TARGETS,
 	KEEL_A_IRQ_ROUTES,
 	KEEL_A_IRQ_AIMS,
+	KEEL_A_IRQ_OFFERED,
+	KEEL_A_IRQ_HEARD,
 
 	__KEEL_A_IRQ_MAX,
 	KEEL_A_IRQ_MAX = (__KEEL_A_IRQ_MAX - 1)
@@ -620,6 +626,8 @@ enum {
 	KEEL_A_IRQ_TARGET_STATE,
 	KEEL_A_IRQ_TARGET_SEQ,
 	KEEL_A_IRQ_TARGET_MOVES,
+	KEEL_A_IRQ_TARGET_MODE,
+	KEEL_A_IRQ_TARGET_FALLBACK,
 
 	__KEEL_A_IRQ_TARGET_MAX,
 	KEEL_A_IRQ_TARGET_MAX = (__KEEL_A_IRQ_TARGET_MAX - 1)
@@ -647,6 +655,8 @@ enum {
 	KEEL_A_IRQ_ROUTE_HOME,
 	KEEL_A_IRQ_ROUTE_AIMS,
 	KEEL_A_IRQ_ROUTE_REFUSED,
+	KEEL_A_IRQ_ROUTE_ID,
+	KEEL_A_IRQ_ROUTE_PROGRAMMED,
 
 	__KEEL_A_IRQ_ROUTE_MAX,
 	KEEL_A_IRQ_ROUTE_MAX = (__KEEL_A_IRQ_ROUTE_MAX - 1)
@@ -703,6 +713,8 @@ enum keel_attr {
 	KEEL_A_IRQ_ROUTE,
 	KEEL_A_STEER,
 	KEEL_A_FALLBACK,
+	KEEL_A_SOURCE_FD,
+	KEEL_A_SINK_FD,
 
 	__KEEL_A_MAX,
 	KEEL_A_MAX = (__KEEL_A_MAX - 1)
@@ -749,6 +761,8 @@ enum {
 	KEEL_CMD_IRQ_SET,
 	KEEL_CMD_IRQ_TARGET_GET,
 	KEEL_CMD_IRQ_ROUTE_GET,
+	KEEL_CMD_IRQ_ROUTE_ADD,
+	KEEL_CMD_IRQ_ROUTE_DEL,
 
 	__KEEL_CMD_MAX,
 	KEEL_CMD_MAX = (__KEEL_CMD_MAX - 1)
