@@ -278,6 +278,11 @@ static void keel_route_resolve(struct keel_route *r, struct kvm *kvm)
 	r->targets = targets;
 	r->dest = dest;
 	r->programmed = dest == KEEL_IRQ_DEST_MANY ? -1 : target;
+	if (r->programmed < 0) {
+		/* Nor is it for anybody within. */
+		r->nested = false;
+		WRITE_ONCE(r->target, -1);
+	}
 }
 
 /* Put it with others that go: for keel_routes_free(). */

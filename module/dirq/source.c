@@ -319,6 +319,7 @@ static struct keel_source *keel_source_alloc(struct keel_vm *vm, int vcpu_id,
 	struct keel_source *s = kzalloc(sizeof(*s), GFP_KERNEL);
 	int err;
 
+	*why = NULL;
 	if (!s) {
 		keel_vm_put(vm);
 		return ERR_PTR(-ENOMEM);
@@ -403,9 +404,9 @@ int keel_source_create(u32 vm, int vcpu_id, int from_fd, int to_fd, const char *
 	*why = NO_VM;
 	if (!v)
 		return -ENOENT;
-	*why = NOT_FROM;
 	from = fget(from_fd);
 	if (!from) {
+		*why = NOT_FROM;
 		keel_vm_put(v);
 		return -EBADF;
 	}

@@ -150,8 +150,12 @@ static bool heard(void)
 {
 	struct keel_offer_header *h = at(OFFER);
 	uint32_t before = READ_ONCE(h->heard);
+	int i;
 
-	return called() && before && READ_ONCE(h->heard) != before;
+	/* Not while the page is marked for NUMA balancing, which a look here ends. */
+	for (i = 0; i < 50 && READ_ONCE(h->heard) == before; i++)
+		called();
+	return READ_ONCE(h->heard) != before;
 }
 
 static bool silent(void)

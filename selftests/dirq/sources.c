@@ -85,7 +85,7 @@ static void *mover(void *arg)
 	return NULL;
 }
 
-static void online(int cpu, const char *how)
+static void plug(int cpu, const char *how)
 {
 	char path[64];
 	int fd;
@@ -103,9 +103,9 @@ static void *plugger(void *arg)
 	const struct part *p = arg;
 
 	while (p->hotplug && !READ_ONCE(stop)) {
-		online(cpus - 1, "0");
+		plug(cpus - 1, "0");
 		nap_us(150000);
-		online(cpus - 1, "1");
+		plug(cpus - 1, "1");
 		nap_us(150000);
 	}
 	return NULL;
@@ -201,19 +201,19 @@ static int send_from_all(void)
 static void run(const struct part *p)
 {
 	struct knl_irq_counts before;
-	pthread_t move, plug, churn;
+	pthread_t move, plug_thread, churn;
 	int error = knl_irq_set(&nl, p->mode) ?: knl_irq_fallback(&nl, p->fallback);
 
 	counted(&before);
 	WRITE_ONCE(stop, false);
 	pthread_create(&move, NULL, mover, (void *)p);
-	pthread_create(&plug, NULL, plugger, (void *)p);
+	pthread_create(&plug_thread, NULL, plugger, (void *)p);
 	pthread_create(&churn, NULL, churner, (void *)p);
 	if (!error)
 		error = send_from_all();
 	WRITE_ONCE(stop, true);
 	pthread_join(move, NULL);
-	pthread_join(plug, NULL);
+	pthread_join(plug_thread, NULL);
 	pthread_join(churn, NULL);
 	if (!p->churn)
 		report(p, &before);
@@ -300,8 +300,7 @@ int main(int argc, char **argv)
 		ksft_test_result_fail("keel is not unloaded from under them\n");
 	for (v = 0; v < VMS; v++)
 		intvm_stop(&vm[v]);
-	for (i = 0; i < 500 && knl_irq_route_counts(&nl, vm[0].src[0].route,
-						   &(struct knl_irq_counts){ 0 }) != -ENOENT; i++)
+	for (i = 0; i < 500 && knl_irq_route_vcpu(&nl, vm[0].src[0].route) != -ENOENT; i++)
 		nap_us(10000);
 	if (i < 500)
 		ksft_test_result_pass("their VMs gone, so are the routes\n");

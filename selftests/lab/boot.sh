@@ -14,6 +14,7 @@ boot_acs=
 boot_iommu=0
 boot_net=
 boot_net_host=0
+boot_gdb=0
 boot_timeout=300
 boot_log=
 boot_keel=1
@@ -31,6 +32,7 @@ boot_options() {
 		--no-build)	boot_build=0; shift; continue ;;
 		--iommu)	boot_iommu=1; shift; continue ;;
 		--no-acs)	boot_acs=,disable-acs=on; shift; continue ;;
+		--gdb)		boot_gdb=1; shift; continue ;;
 		--shell)	boot_shell=1; boot_timeout=86400; shift; continue ;;
 		esac
 		[ $# -gt 1 ] || die "$1: unknown, or lacks its value (see lab help)"
@@ -288,7 +290,7 @@ boot_prepare() {
 	: "${boot_log:=$(mktemp -d "${TMPDIR:-/tmp}/keel-lab.XXXXXX")}"
 	mkdir -p "$boot_log"
 	boot_log=$(cd "$boot_log" && pwd)
-	rm -f "$boot_log"/{status,started,console.log,qemu.log,stdout,stderr,command}
+	rm -f "$boot_log"/{gdb.sock,status,started,console.log,qemu.log,stdout,stderr,command}
 	# The host sees the tree as it was when it started.
 	boot_dir=$(mktemp -d "$cache/.run.XXXXXX")
 	trap boot_cleanup EXIT
@@ -316,6 +318,7 @@ boot_prepare() {
 	else
 		boot_qemu+=(-accel tcg,thread=multi -cpu EPYC-Milan,+svm)
 	fi
+	[ $boot_gdb = 0 ] || boot_qemu+=(-gdb unix:/log/gdb.sock,server=on,wait=off)
 	boot_add_numa
 	boot_add_devices
 	boot_add_share root / readonly=on

@@ -86,13 +86,17 @@ static void show_dest(const struct keel_irq_route *r)
 {
 	char text[32];
 
-	if (r->targets > 1)
+	if (r->programmed >= 0)
+		snprintf(text, sizeof(text), "nested");
+	else if (r->targets > 1)
 		snprintf(text, sizeof(text), "%s:%u",
 			 keel_irq_dest_name(r->dest), r->targets);
 	else
 		snprintf(text, sizeof(text), "%s", keel_irq_dest_name(r->dest));
 	out_str("dest", " %-10s", out_json ? keel_irq_dest_name(r->dest) : text);
 	out_u64("targets", NULL, r->targets);
+	if (r->programmed >= 0)
+		out_u64("programmed", NULL, r->programmed);
 }
 
 static void show_route(const struct keel_irq_route *r)
@@ -181,6 +185,12 @@ static void show_head(const struct keel_irq *irq)
 	out_u64("nr_targets", ", %llu targets", irq->targets);
 	out_u64("nr_routes", ", %llu routes", irq->routes);
 	out_u64("aims", "; aimed %llu times", irq->aims);
+	if (out_json || irq->offered) {
+		out_u64("offered", "; %llu offered to the host", irq->offered);
+		out_u64("heard", irq->heard ? ", heard %llu times" : NULL, irq->heard);
+		if (!irq->heard)
+			out_text(", which does not listen");
+	}
 	if (irq->mode == KEEL_IRQ_MODE_OFF)
 		out_text("; 'keel irq steer on' begins it");
 	out_text("\n");

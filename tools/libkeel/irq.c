@@ -14,6 +14,8 @@ int keel_parse_irq(struct nlattr **attrs, void *arg)
 		[KEEL_A_IRQ_TARGETS] = U32(keel_irq, targets),
 		[KEEL_A_IRQ_ROUTES] = U32(keel_irq, routes),
 		[KEEL_A_IRQ_AIMS] = U64(keel_irq, aims),
+		[KEEL_A_IRQ_OFFERED] = U32(keel_irq, offered),
+		[KEEL_A_IRQ_HEARD] = U32(keel_irq, heard),
 	};
 	struct nlattr *tb[KEEL_A_IRQ_MAX + 1];
 
@@ -71,6 +73,7 @@ int keel_parse_irq_route(struct nlattr **attrs, void *arg)
 		[KEEL_A_IRQ_ROUTE_AIMS] = U64(keel_irq_route, aims),
 		[KEEL_A_IRQ_ROUTE_REFUSED] = U64(keel_irq_route, refused),
 		[KEEL_A_IRQ_ROUTE_ID] = U32(keel_irq_route, id),
+		[KEEL_A_IRQ_ROUTE_PROGRAMMED] = U32(keel_irq_route, programmed),
 	};
 	struct nlattr *tb[KEEL_A_IRQ_ROUTE_MAX + 1];
 	struct keel_irq_route *route = arg;
@@ -78,6 +81,7 @@ int keel_parse_irq_route(struct nlattr **attrs, void *arg)
 	if (!attrs[KEEL_A_IRQ_ROUTE])
 		return -EBADMSG;
 	route->vcpu = -1;
+	route->programmed = -1;
 	route->cpu = -1;
 	return parse_take(attrs[KEEL_A_IRQ_ROUTE], tb, KEEL_A_IRQ_ROUTE_MAX,
 			  fields, route);

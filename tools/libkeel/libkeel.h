@@ -346,6 +346,8 @@ struct keel_irq {
 	uint32_t targets;
 	uint32_t routes;
 	uint64_t aims;
+	uint32_t offered;	/* interrupts of which the host below is told */
+	uint32_t heard;		/* times it took that; 0: it does not listen */
 };
 
 /* A vCPU, as interrupts see it. */
@@ -377,6 +379,7 @@ struct keel_irq_route {
 	enum keel_irq_dest dest;
 	uint32_t vector;	/* in the guest */
 	int32_t vcpu;		/* -1: no target, or many */
+	int32_t programmed;	/* -1; or of a guest in the guest: @vcpu runs that */
 	uint32_t targets;
 	enum keel_irq_aim aim;
 	int32_t cpu;		/* -1: aimed at none, or at many */
