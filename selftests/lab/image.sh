@@ -4,7 +4,7 @@
 # Hosts see them at /guest; guest/start boots them.
 
 image_modules=(virtio_net virtio_balloon qemu_fw_cfg igbvf 9p 9pnet_virtio
-	kvm_amd kvm_intel tun overlay)
+	kvm_amd kvm_intel tun overlay vfio-pci vfio_iommu_type1)
 
 image_stamp() {
 	{
