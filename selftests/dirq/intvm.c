@@ -123,6 +123,8 @@ void intvm_stop(struct intvm *v)
 {
 	int i;
 
+	if (v->has_vf)
+		vf_close(&v->vf);
 	for (i = 0; i < v->nr; i++) {
 		if (v->src[i].source > 0)
 			close(v->src[i].source);
@@ -130,6 +132,17 @@ void intvm_stop(struct intvm *v)
 			close(v->src[i].sink);
 	}
 	tvm_destroy(&v->vm);
+}
+
+int intvm_take_vf(struct intvm *v, const char *bdf)
+{
+	int fds[VF_VECTORS], i, ret;
+
+	for (i = 0; i < VF_VECTORS; i++)
+		fds[i] = v->src[i].sink;
+	ret = vf_open(&v->vf, bdf, fds);
+	v->has_vf = !ret;
+	return ret;
 }
 
 int intvm_route(struct intvm *v, struct knl *nl, int i, int vcpu)
@@ -165,7 +178,9 @@ int intvm_send(struct intvm *v, int i)
 
 	++*due;
 	s->sent++;
-	if (eventfd_write(s->routed ? s->source : s->sink, 1))
+	if (v->has_vf && i < VF_VECTORS)
+		vf_raise(&v->vf, i);
+	else if (eventfd_write(s->routed ? s->source : s->sink, 1))
 		return -errno;
 	while (tvm_taken(&v->vm, s->vcpu, s->vector) < *due) {
 		if (now() - since > PATIENCE_S * 1000000000ULL)

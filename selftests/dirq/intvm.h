@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A tiny VM that is interrupted by eventfds and counts what it gets: each of its
- * sources is a pair of eventfds, of which the second is an irqfd.
+ * sources is a pair of eventfds, of which the second is an irqfd. Or it has a VF, and
+ * its first sources are the VF's vectors.
  */
 #ifndef INTVM_H
 #define INTVM_H
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "tinyvmm.h"
+#include "vf.h"
 
 #define INTVM_VCPUS	4
 #define INTVM_SOURCES	16
@@ -30,6 +32,8 @@ struct intvm {
 		uint32_t route;	/* keel's id of it; 0: none now */
 		uint64_t sent;
 	} src[INTVM_SOURCES];
+	bool has_vf;
+	struct vf vf;
 	/* What each vector of each vCPU should have had. */
 	uint64_t due[INTVM_VCPUS][256];
 };
@@ -40,6 +44,8 @@ struct intvm {
  */
 int intvm_start(struct intvm *v, struct knl *nl, int vcpus, unsigned int spin, int sources);
 void intvm_stop(struct intvm *v);
+/* The VF at @bdf interrupts it by its first VF_VECTORS sources. */
+int intvm_take_vf(struct intvm *v, const char *bdf);
 /* keel is to pass source @i on, to @vcpu or (-1) to whom the sink is for. */
 int intvm_route(struct intvm *v, struct knl *nl, int i, int vcpu);
 int intvm_unroute(struct intvm *v, struct knl *nl, int i);

@@ -6,7 +6,10 @@
  * next; all sources send at the same time. None may be lost, come twice, or come
  * anywhere else.
  *
- *	sources [-n INTERRUPTS]		of each part (4000)
+ * With a VF the first VM has that, too: its vectors are real interrupts of the host's,
+ * which are steered, and take the place of three of its eventfds.
+ *
+ *	sources [-n INTERRUPTS] [-d BDF]	of each part (4000); the VF there
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,6 +36,12 @@ static int interrupts = 4000;
 static int cpus;
 static struct knl nl;
 static struct intvm vm[VMS];
+
+/* Is it an eventfd that keel passes on, and no vector of a VF? */
+static bool is_route(int v, int i)
+{
+	return !vm[v].has_vf || i >= VF_VECTORS;
+}
 
 /* A part: what goes on while interrupts are sent. */
 struct part {
@@ -119,12 +128,13 @@ static void *churner(void *arg)
 	uint64_t seed = 2;
 
 	while (p->churn && !READ_ONCE(stop) && !error_of_churn) {
-		struct intvm *v = &vm[rnd64(&seed) % VMS];
-		int i = rnd64(&seed) % SOURCES;
+		int v = rnd64(&seed) % VMS, i = rnd64(&seed) % SOURCES;
 
-		error_of_churn = intvm_unroute(v, &nl, i);
+		if (!is_route(v, i))
+			continue;
+		error_of_churn = intvm_unroute(&vm[v], &nl, i);
 		if (!error_of_churn)
-			error_of_churn = intvm_route(v, &nl, i, -1);
+			error_of_churn = intvm_route(&vm[v], &nl, i, -1);
 	}
 	return NULL;
 }
@@ -138,7 +148,8 @@ static void counted(struct knl_irq_counts *sum)
 	memset(sum, 0, sizeof(*sum));
 	for (v = 0; v < VMS; v++) {
 		for (i = 0; i < SOURCES; i++) {
-			if (knl_irq_route_counts(&nl, vm[v].src[i].route, &c))
+			if (!is_route(v, i) ||
+			    knl_irq_route_counts(&nl, vm[v].src[i].route, &c))
 				continue;
 			sum->total += c.total;
 			sum->direct += c.direct;
@@ -252,11 +263,16 @@ static const struct part parts[] = {
 int main(int argc, char **argv)
 {
 	const char *missing = tvm_missing();
+	const char *bdf = NULL;
 	int opt, ret, v;
 	size_t i;
 
-	while ((opt = getopt(argc, argv, "n:")) != -1)
-		interrupts = atoi(optarg);
+	while ((opt = getopt(argc, argv, "n:d:")) != -1) {
+		if (opt == 'd')
+			bdf = optarg;
+		else
+			interrupts = atoi(optarg);
+	}
 	ksft_print_header();
 	if (missing)
 		ksft_exit_skip("%s\n", missing);
@@ -268,6 +284,8 @@ int main(int argc, char **argv)
 	for (v = 0; v < VMS; v++) {
 		/* The first vCPU spins, the other halts. */
 		ret = intvm_start(&vm[v], &nl, VCPUS, 1, SOURCES);
+		if (!ret && bdf && !v)
+			ret = intvm_take_vf(&vm[v], bdf);
 		if (ret)
 			ksft_exit_fail_msg("no VM: %s\n", strerror(-ret));
 	}
@@ -277,7 +295,9 @@ int main(int argc, char **argv)
 		int s;
 
 		for (s = 0; s < SOURCES && !ret; s++)
-			ret = intvm_route(&vm[v], &nl, s, s == 3 ? vm[v].src[s].vcpu : -1);
+			if (is_route(v, s))
+				ret = intvm_route(&vm[v], &nl, s,
+						  s == 3 ? vm[v].src[s].vcpu : -1);
 	}
 	if (ret)
 		ksft_exit_fail_msg("no route: %s: %s\n", strerror(-ret), nl.extack);
@@ -300,7 +320,7 @@ int main(int argc, char **argv)
 		ksft_test_result_fail("keel is not unloaded from under them\n");
 	for (v = 0; v < VMS; v++)
 		intvm_stop(&vm[v]);
-	for (i = 0; i < 500 && knl_irq_route_vcpu(&nl, vm[0].src[0].route) != -ENOENT; i++)
+	for (i = 0; i < 500 && knl_irq_route_vcpu(&nl, vm[1].src[0].route) != -ENOENT; i++)
 		nap_us(10000);
 	if (i < 500)
 		ksft_test_result_pass("their VMs gone, so are the routes\n");
