@@ -139,13 +139,15 @@ static void keel_dirq_look(void)
  * @vm: the VM
  *
  * Context: may sleep; keel_dirq.lock is held.
- * Return: the table, NULL if it has none.
+ * Return: the table, NULL if it has none, or all is turned off.
  */
 struct keel_irq_table *keel_dirq_look_for(const struct keel_vm *vm)
 {
 	struct keel_irq_table *table;
 
 	lockdep_assert_held(&keel_dirq.lock);
+	if (keel_dirq.mode == KEEL_IRQ_MODE_OFF)
+		return NULL;
 	list_for_each_entry(table, &keel_dirq.tables, node) {
 		if (table->vm == vm) {
 			keel_dirq_look_at(table);
@@ -218,7 +220,8 @@ static void keel_dirq_aim_fn(struct work_struct *work)
 	/* Our host can follow who has moved while we do, */
 	keel_offer_call();
 	list_for_each_entry(table, &keel_dirq.tables, node) {
-		if (xchg(&table->called, false))
+		/* Turned off, its threads are being let go of. */
+		if (xchg(&table->called, false) && keel_dirq.mode != KEEL_IRQ_MODE_OFF)
 			keel_dirq_look_at(table);
 		keel_aim_table(table);
 	}
