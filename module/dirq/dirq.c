@@ -78,6 +78,7 @@ static struct keel_irq_table *keel_dirq_table(struct keel_vm *vm)
 	if (!table)
 		return NULL;
 	list_add_tail(&table->node, &after->node);
+	keel_irq_table_publish(table);
 	keel_aim_mode(table, keel_dirq_steers(table));
 	return table;
 }
@@ -109,6 +110,7 @@ static void keel_dirq_reap(void)
 		if (!keel_irq_table_leave(table))
 			continue;
 		list_del_init(&table->node);
+		keel_irq_table_hide(table);
 		keel_irq_table_put(table);
 	}
 }
@@ -366,6 +368,7 @@ static struct notifier_block keel_dirq_vms_nb = {
  */
 int keel_dirq_init(void)
 {
+	keel_irq_bpf_init();
 	return keel_irq_dev_init();
 }
 

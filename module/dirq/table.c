@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Directed interrupts: tables, as memory. */
+#include <linux/hashtable.h>
 #include <linux/mm.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <asm/smp.h>
@@ -8,6 +10,9 @@
 #include "core/vm.h"
 #include "dirq/table.h"
 #include "compat/compat.h"
+
+/* By VM; changed under keel_dirq.lock, read by BPF programs under RCU. */
+static DEFINE_HASHTABLE(keel_irq_tables, 8);
 
 static void keel_irq_table_free(struct kref *ref)
 {
@@ -86,6 +91,48 @@ struct keel_irq_table *keel_irq_table_create(struct keel_vm *vm)
 	}
 	keel_irq_table_fill(table);
 	return table;
+}
+
+/**
+ * keel_irq_table_publish - let a table be found
+ * @table: the table
+ *
+ * Context: keel_dirq.lock is held.
+ */
+void keel_irq_table_publish(struct keel_irq_table *table)
+{
+	lockdep_assert_held(&keel_dirq.lock);
+	hash_add_rcu(keel_irq_tables, &table->hash, table->vm->id);
+}
+
+/**
+ * keel_irq_table_hide - the mirror of keel_irq_table_publish()
+ * @table: the table; when this returns nobody who has found it looks at it any more
+ *
+ * Context: may sleep; keel_dirq.lock is held.
+ */
+void keel_irq_table_hide(struct keel_irq_table *table)
+{
+	lockdep_assert_held(&keel_dirq.lock);
+	hash_del_rcu(&table->hash);
+	synchronize_rcu();
+}
+
+/**
+ * keel_irq_table_lookup - a VM's table
+ * @vm: the VM's number
+ *
+ * Context: any, in an RCU read side section, as long as which it is there.
+ * Return: the table, or NULL.
+ */
+const struct keel_irq_table *keel_irq_table_lookup(u32 vm)
+{
+	const struct keel_irq_table *table;
+
+	hash_for_each_possible_rcu(keel_irq_tables, table, hash, vm)
+		if (table->vm->id == vm)
+			return table;
+	return NULL;
 }
 
 /**

@@ -94,6 +94,7 @@ struct keel_target {
  * struct keel_irq_table - a VM's
  * @ref: the room has one until the VM is gone, and each open file
  * @node: in keel_dirq.tables
+ * @hash: in keel_irq_tables, by the VM's number
  * @vm: the VM, held
  * @header: the first page
  * @cpus: array of the host's APIC IDs, @cpus_pages long
@@ -116,6 +117,7 @@ struct keel_target {
 struct keel_irq_table {
 	struct kref ref;
 	struct list_head node;
+	struct hlist_node hash;
 	struct keel_vm *vm;
 	struct keel_irq_header *header;
 	u32 *cpus;
@@ -295,6 +297,9 @@ struct keel_irq_entry *keel_irq_table_entry(const struct keel_irq_table *table,
 					    unsigned int i);
 int keel_irq_table_reach(struct keel_irq_table *table, unsigned int i);
 u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i);
+void keel_irq_table_publish(struct keel_irq_table *table);
+void keel_irq_table_hide(struct keel_irq_table *table);
+const struct keel_irq_table *keel_irq_table_lookup(u32 vm);
 int keel_irq_table_find(const struct keel_irq_table *table, u32 vcpu_id);
 
 /* hook.c */
@@ -348,6 +353,9 @@ u32 keel_offer_told(u32 *heard);
 void keel_nested_look(struct keel_irq_table *table, struct kvm *kvm);
 void keel_nested_start(void);
 void keel_nested_stop(void);
+
+/* bpf.c */
+void keel_irq_bpf_init(void);
 
 /* table_dev.c */
 int keel_irq_dev_init(void);

@@ -4,7 +4,7 @@
  * of an eventfd goes. With -b it is told how long a translation takes, from a message
  * to a CPU.
  *
- *	pure [-b]
+ *	pure [-b | -n TRANSLATIONS]	(10000000)
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -140,7 +140,6 @@ static bool signals(void)
 }
 
 /* Targets that move as fast as they can, each its own way, while they are looked up. */
-#define TRANSLATIONS	100000000ULL
 #define NODE(cpu)	((cpu) / 8)
 
 static struct {
@@ -165,7 +164,7 @@ static void *move_all(void *arg)
 }
 
 /* No word may be of two writes, nor older than one that was seen before. */
-static bool translations(void)
+static bool translations(u64 nr)
 {
 	static u32 seen[MAX];
 	pthread_t thread;
@@ -174,7 +173,7 @@ static bool translations(void)
 	u64 i;
 
 	pthread_create(&thread, NULL, move_all, NULL);
-	for (i = 0; i < TRANSLATIONS && good; i++) {
+	for (i = 0; i < nr && good; i++) {
 		u64 w = *(volatile u64 *)&moving.entry[at].where;
 		u32 cpu = KEEL_IRQ_CPU(w);
 
@@ -226,11 +225,14 @@ static void bench(void)
 int main(int argc, char **argv)
 {
 	unsigned int k, nr = sizeof(messages) / sizeof(*messages);
+	u64 nr_translations = 10000000;
 
 	if (argc > 1 && !strcmp(argv[1], "-b")) {
 		bench();
 		return 0;
 	}
+	if (argc > 2 && !strcmp(argv[1], "-n"))
+		nr_translations = strtoull(argv[2], NULL, 0);
 	ksft_print_header();
 	ksft_set_plan(nr + 4);
 	result(words(), "a word holds what is put into it");
@@ -238,6 +240,8 @@ int main(int argc, char **argv)
 		result(message(k), messages[k].name);
 	result(logical(), "logical destinations in x2APIC mode");
 	result(signals(), "where a signal goes by each fallback");
-	result(translations(), "100 million translations while targets move: each is of one moment");
+	ksft_print_msg("%llu translations\n", (unsigned long long)nr_translations);
+	result(translations(nr_translations),
+	       "translations while targets move: each is of one moment");
 	ksft_finished();
 }
