@@ -18,4 +18,4 @@ int lookup(struct question *q)
 	return 0;
 }
 
-char license[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "GPL";
