@@ -14,9 +14,6 @@
 
 #ifdef KEEL_HAVE_BTF_KFUNCS
 
-/* BPF programs are who calls it. */
-__bpf_kfunc u64 keel_irq_lookup(u32 vm, u32 target);
-
 __bpf_kfunc_start_defs();
 
 /**

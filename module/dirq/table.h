@@ -354,8 +354,9 @@ void keel_nested_look(struct keel_irq_table *table, struct kvm *kvm);
 void keel_nested_start(void);
 void keel_nested_stop(void);
 
-/* bpf.c */
+/* bpf.c; what is called by BPF programs alone comes last */
 void keel_irq_bpf_init(void);
+u64 keel_irq_lookup(u32 vm, u32 target);
 
 /* table_dev.c */
 int keel_irq_dev_init(void);
