@@ -196,9 +196,11 @@ int keel_line_programmed(struct keel_line *line, u32 *apic_id, u32 *vector)
 {
 	struct irq_data *d;
 	struct irq_cfg *cfg;
-	int err = line->aimed ? keel_line_lock(line->dev) : -ENOENT;
+	int err;
 	u32 cpu;
 
+	lockdep_assert_held(&keel_dirq.lock);
+	err = line->aimed ? keel_line_lock(line->dev) : -ENOENT;
 	if (err)
 		return err;
 	err = -ENOENT;

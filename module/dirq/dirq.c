@@ -150,13 +150,10 @@ struct keel_irq_table *keel_dirq_look_for(const struct keel_vm *vm)
 	lockdep_assert_held(&keel_dirq.lock);
 	if (keel_dirq.mode == KEEL_IRQ_MODE_OFF)
 		return NULL;
-	list_for_each_entry(table, &keel_dirq.tables, node) {
-		if (table->vm == vm) {
-			keel_dirq_look_at(table);
-			return table;
-		}
-	}
-	return NULL;
+	table = keel_irq_table_lookup(vm->id);
+	if (table)
+		keel_dirq_look_at(table);
+	return table;
 }
 
 /**
@@ -200,18 +197,14 @@ static void keel_dirq_look_fn(struct work_struct *work)
  */
 struct keel_irq_table *keel_irq_table_get(u32 vm)
 {
-	struct keel_irq_table *table, *found = NULL;
+	struct keel_irq_table *table;
 
 	mutex_lock(&keel_dirq.lock);
-	list_for_each_entry(table, &keel_dirq.tables, node) {
-		if (table->vm->id == vm) {
-			kref_get(&table->ref);
-			found = table;
-			break;
-		}
-	}
+	table = keel_irq_table_lookup(vm);
+	if (table)
+		kref_get(&table->ref);
 	mutex_unlock(&keel_dirq.lock);
-	return found;
+	return table;
 }
 
 static void keel_dirq_aim_fn(struct work_struct *work)
@@ -305,15 +298,11 @@ int keel_dirq_set(u32 mode, u32 fallback)
 /* For one VM, or one of its targets. */
 static int __keel_dirq_set_vm(u32 vm, int vcpu_id, u32 mode, u32 fallback)
 {
-	struct keel_irq_table *table;
+	struct keel_irq_table *table = keel_irq_table_lookup(vm);
 	int target;
 
-	list_for_each_entry(table, &keel_dirq.tables, node)
-		if (table->vm->id == vm)
-			goto found;
-	return -ENOENT;
-
-found:
+	if (!table)
+		return -ENOENT;
 	target = vcpu_id < 0 ? 0 : keel_irq_table_find(table, vcpu_id);
 	if (target < 0)
 		return -ENXIO;

@@ -16,8 +16,6 @@
 
 #define KEEL_NO_TABLE \
 	"nothing is known of that VM: 'keel irq steer watch' or 'on' comes first"
-#define KEEL_NO_TARGET \
-	"that VM has no such vCPU, or no thread has run it so far"
 #define KEEL_OF_A_VM \
 	"'inherit' is for a VM or a vCPU of it: say which"
 #define KEEL_VCPU_OF \

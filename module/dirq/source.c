@@ -36,7 +36,6 @@
 
 /* What one is refused for. */
 #define NO_VM		"no such VM, or nothing is known of it yet: 'keel irq steer watch' or 'on' comes first"
-#define NO_VCPU		"that VM has no such vCPU, or no thread has run it so far"
 #define NOT_FROM	"the source is no eventfd"
 #define NOT_TO		"the sink is no eventfd"
 #define SAME		"source and sink are the same eventfd"
@@ -56,17 +55,30 @@ static u32 keel_source_any(const struct cpumask *mask, u32 here)
 					      cpumask_any_and(mask, cpu_online_mask);
 }
 
+/*
+ * The table that a source's target is in now, and its number there. Return: NULL if it
+ * has none; under RCU.
+ */
+static const struct keel_irq_table *keel_source_target(const struct keel_source *s,
+							int *target)
+{
+	const struct keel_irq_table *table = rcu_dereference(s->table);
+
+	*target = READ_ONCE(s->target);
+	/* The number may be of the table before. */
+	return table && *target >= 0 && *target < READ_ONCE(table->nr) ? table : NULL;
+}
+
 /* Where to pass a signal on that has come here. */
 static u32 keel_source_cpu(const struct keel_source *s, u32 here)
 {
-	const struct keel_irq_table *table = rcu_dereference(s->table);
-	int target = READ_ONCE(s->target);
+	const struct keel_irq_table *table;
 	u32 cpu = here;
+	int target;
 	u64 where;
 
-	/* The number may be of the table before. */
-	if (!table || target < 0 || target >= READ_ONCE(table->nr) ||
-	    !READ_ONCE(table->steered))
+	table = keel_source_target(s, &target);
+	if (!table || !READ_ONCE(table->steered))
 		return here;
 	where = keel_irq_where(table, target);
 	switch (irq_source_choose(where, keel_dirq_fallback(table, target))) {
@@ -89,13 +101,13 @@ static void keel_source_count(struct keel_source *s)
 {
 	struct keel_route_counts *c = this_cpu_ptr(s->counts);
 	const struct keel_irq_table *table;
-	int target = READ_ONCE(s->target);
+	int target;
 	u64 where;
 
 	c->total++;
 	rcu_read_lock();
-	table = rcu_dereference(s->table);
-	if (table && target >= 0 && target < READ_ONCE(table->nr)) {
+	table = keel_source_target(s, &target);
+	if (table) {
 		where = keel_irq_where(table, target);
 		keel_irq_count(c, where, smp_processor_id());
 		trace_keel_irq(s->vm->id, READ_ONCE(s->route.gsi), 0, target, where);
@@ -259,16 +271,6 @@ static void keel_source_follow(struct keel_source *s, struct keel_irq_table *tab
 	keel_source_resolve(s, table);
 }
 
-static struct keel_irq_table *keel_source_table(const struct keel_source *s)
-{
-	struct keel_irq_table *table;
-
-	list_for_each_entry(table, &keel_dirq.tables, node)
-		if (table->vm == s->vm)
-			return table;
-	return NULL;
-}
-
 /**
  * keel_sources_look - bring all sources up to date with tables and routes
  *
@@ -285,7 +287,7 @@ void keel_sources_look(void)
 		if (!vm || READ_ONCE(s->closed))
 			keel_source_end(s);
 		else
-			keel_source_follow(s, keel_source_table(s));
+			keel_source_follow(s, keel_irq_table_lookup(s->vm->id));
 		if (vm)
 			keel_vm_put(vm);
 	}
@@ -367,7 +369,7 @@ static int keel_source_add(struct keel_source *s, struct file *from, const char 
 	*why = NO_IRQFD;
 	if (s->vcpu_id < 0 && !keel_route_find(table, s->to))
 		return -EINVAL;
-	*why = NO_VCPU;
+	*why = KEEL_NO_TARGET;
 	if (s->vcpu_id >= 0 && keel_irq_table_find(table, s->vcpu_id) < 0)
 		return -ENOENT;
 	*why = NULL;

@@ -122,14 +122,16 @@ void keel_irq_table_hide(struct keel_irq_table *table)
  * keel_irq_table_lookup - a VM's table
  * @vm: the VM's number
  *
- * Context: any, in an RCU read side section, as long as which it is there.
+ * Context: any, in an RCU read side section or with keel_dirq.lock held, as long as
+ * which it is there.
  * Return: the table, or NULL.
  */
-const struct keel_irq_table *keel_irq_table_lookup(u32 vm)
+struct keel_irq_table *keel_irq_table_lookup(u32 vm)
 {
-	const struct keel_irq_table *table;
+	struct keel_irq_table *table;
 
-	hash_for_each_possible_rcu(keel_irq_tables, table, hash, vm)
+	hash_for_each_possible_rcu(keel_irq_tables, table, hash, vm,
+				   lockdep_is_held(&keel_dirq.lock))
 		if (table->vm->id == vm)
 			return table;
 	return NULL;

@@ -59,6 +59,10 @@ struct kvm;
 struct kvm_vcpu;
 struct pci_dev;
 
+/* What is said of a vCPU that no table has. */
+#define KEEL_NO_TARGET \
+	"that VM has no such vCPU, or no thread has run it so far"
+
 #define KEEL_IRQ_TARGETS_MAX	4096
 #define KEEL_IRQ_PER_PAGE	(PAGE_SIZE / sizeof(struct keel_irq_entry))
 #define KEEL_IRQ_PAGES		(KEEL_IRQ_TARGETS_MAX / KEEL_IRQ_PER_PAGE)
@@ -299,7 +303,7 @@ int keel_irq_table_reach(struct keel_irq_table *table, unsigned int i);
 u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i);
 void keel_irq_table_publish(struct keel_irq_table *table);
 void keel_irq_table_hide(struct keel_irq_table *table);
-const struct keel_irq_table *keel_irq_table_lookup(u32 vm);
+struct keel_irq_table *keel_irq_table_lookup(u32 vm);
 int keel_irq_table_find(const struct keel_irq_table *table, u32 vcpu_id);
 
 /* hook.c */
