@@ -173,8 +173,8 @@ int irq_parse_vcpu(const char *text, int64_t *vcpu)
 {
 	uint32_t n;
 
-	if (parse_u32(text, &n))
-		return bad("--vcpu: '%s' is not a number", text);
+	if (parse_number("--vcpu", text, &n))
+		return -1;
 	*vcpu = n;
 	return 0;
 }

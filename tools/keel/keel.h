@@ -47,6 +47,7 @@ char *time_text(uint64_t ns, char *buf, size_t len);
 char *size_text(uint64_t bytes, char *buf, size_t len);
 int parse_size(const char *text, uint64_t *bytes);
 int parse_u32(const char *text, uint32_t *n);
+int parse_number(const char *option, const char *text, uint32_t *n);
 int parse_positive(const char *option, const char *text, uint32_t *n);
 int parse_word(const char *option, const char *text, uint32_t nr,
 	       const char *(*name)(uint32_t), uint32_t *value);

@@ -41,12 +41,6 @@ static int parse_mac(const char *text, uint8_t *mac)
 	return 0;
 }
 
-static int parse_number(const char *option, const char *text, uint32_t *value)
-{
-	return parse_u32(text, value) ?
-	       bad("%s: '%s' is not a number", option, text) : 0;
-}
-
 static int parse_switch(const char *option, const char *text, uint32_t *value)
 {
 	*value = !strcmp(text, "on");

@@ -104,6 +104,13 @@ int parse_u32(const char *text, uint32_t *n)
 	return 0;
 }
 
+/* A number that is an option's; 0, or -1 after bad(). */
+int parse_number(const char *option, const char *text, uint32_t *n)
+{
+	return parse_u32(text, n) ?
+	       bad("%s: '%s' is not a number", option, text) : 0;
+}
+
 /* An option's value that is a number above 0, or bad(). */
 int parse_positive(const char *option, const char *text, uint32_t *n)
 {
