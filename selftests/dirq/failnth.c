@@ -34,37 +34,32 @@ static long long held;	/* so often is the module, with all turned off */
 /* What there is before: each has what the one above has. */
 enum before { OFF, STEERED, ROUTED };
 
-static size_t put_u32(char *buf, size_t at, uint16_t type, uint32_t value)
-{
-	return knl_put(buf, at, type, &value, sizeof(value));
-}
-
 static size_t put_steer(char *buf, size_t at)
 {
-	return put_u32(buf, at, KEEL_A_STEER, KEEL_IRQ_MODE_STEER);
+	return knl_put_u32(buf, at, KEEL_A_STEER, KEEL_IRQ_MODE_STEER);
 }
 
 static size_t put_off(char *buf, size_t at)
 {
-	return put_u32(buf, at, KEEL_A_STEER, KEEL_IRQ_MODE_OFF);
+	return knl_put_u32(buf, at, KEEL_A_STEER, KEEL_IRQ_MODE_OFF);
 }
 
 static size_t put_vm(char *buf, size_t at)
 {
-	at = put_u32(buf, at, KEEL_A_ID, vm.id);
-	return put_u32(buf, at, KEEL_A_FALLBACK, KEEL_IRQ_FALLBACK_WAKE);
+	at = knl_put_u32(buf, at, KEEL_A_ID, vm.id);
+	return knl_put_u32(buf, at, KEEL_A_FALLBACK, KEEL_IRQ_FALLBACK_WAKE);
 }
 
 static size_t put_route(char *buf, size_t at)
 {
-	at = put_u32(buf, at, KEEL_A_ID, vm.id);
-	at = put_u32(buf, at, KEEL_A_SOURCE_FD, vm.src[1].source);
-	return put_u32(buf, at, KEEL_A_SINK_FD, vm.src[1].sink);
+	at = knl_put_u32(buf, at, KEEL_A_ID, vm.id);
+	at = knl_put_u32(buf, at, KEEL_A_SOURCE_FD, vm.src[1].source);
+	return knl_put_u32(buf, at, KEEL_A_SINK_FD, vm.src[1].sink);
 }
 
 static size_t put_del(char *buf, size_t at)
 {
-	return put_u32(buf, at, KEEL_A_ID, vm.src[0].route);
+	return knl_put_u32(buf, at, KEEL_A_ID, vm.src[0].route);
 }
 
 static const struct sweep {

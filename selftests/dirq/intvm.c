@@ -177,7 +177,6 @@ int intvm_send(struct intvm *v, int i)
 	uint64_t *due = &v->due[s->vcpu][s->vector], since = now();
 
 	++*due;
-	s->sent++;
 	if (v->has_vf && i < VF_VECTORS)
 		vf_raise(&v->vf, i);
 	else if (eventfd_write(s->routed ? s->source : s->sink, 1))

@@ -30,7 +30,6 @@ struct intvm {
 		int vector;
 		bool routed;	/* by keel, now or before: the source is signalled */
 		uint32_t route;	/* keel's id of it; 0: none now */
-		uint64_t sent;
 	} src[INTVM_SOURCES];
 	bool has_vf;
 	struct vf vf;

@@ -1,61 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
 """Two levels: a guest that is a hypervisor (L1) has a VF behind an IOMMU of its own, and
-hands it on to a guest of its own (L2). Packets from the VF's PF on the host (L0) are
-answered by L2; their interrupts go from L0 to a vCPU of L1, and from there to one of L2.
+hands it on to a guest of its own (L2). What the VF interrupts goes from the host (L0) to a
+vCPU of L1, and from there to one of L2.
 
 Commands run in three places: in L0 as ever; in L1, either in the small Debian that it is
-(Outer.must) or in the userland of L0 that it has at /host (Outer.host); in L2 (Inner.must)."""
+(Outer.must) or in the userland of L0 that it has at /host (Outer.host); in L2 (Tiny.tell)."""
 import itertools
 import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../sriov")]
 
-from dirqlib import GUEST, HOST  # noqa: E402
 from poollib import gl  # noqa: E402
 
-STREAM = "/keel/out/selftests/guest/stream"
-PORT = 7002
 ENVIRONMENT = ("env", f"PATH={os.environ['PATH']}", f"GUEST={gl.GUEST}", "HOME=/root",
                "LC_ALL=C.UTF-8")
 MARKS = itertools.count()
 
 
-def marked(command):
-    """The command, and what its output begins behind: one that was given up earlier may
-    still have something to say."""
-    mark = f"@@begins {os.getpid()} {next(MARKS)}@@\n"
-    return f"echo {shlex.quote(mark.strip())}; {command}", mark
-
-
-def checked(where, command, status, out, mark):
-    out = out.replace("\r", "")
-    _, found, own = out.rpartition(mark)
-    if status or not found:
-        raise gl.Failed(f"in {where}: {command}: status {status}: {out.strip()[-1500:]}")
-    return own
-
-
-def interrupts(text, name):
-    """Of /proc/interrupts: {number: [count by CPU]} of those whose name has that in it."""
-    found = {}
-    for line in text.splitlines():
-        number, _, rest = line.strip().partition(":")
-        words = rest.split()
-        if name in rest and number.isdigit():
-            found[int(number)] = [int(w) for w in itertools.takewhile(str.isdigit, words)]
-    return found
-
-
 class Outer(gl.Guest):
     """L1. It boots with the VF, and with an IOMMU."""
-    inner = None
-
     def boot(self, vf, cpus=4, mem="1200M", *extra):
         self.make_dir()
         self.launch("--mem", mem, "--cpus", str(cpus), "--ram", "anon", "--wait", "150",
@@ -64,8 +32,13 @@ class Outer(gl.Guest):
 
     def must(self, command, seconds=30):
         """The output of a shell's command in L1's own userland."""
-        text, mark = marked(command)
-        return checked(self.name, command, *self.exec(text, seconds), mark)
+        # One that was given up earlier may still have something to say before this.
+        mark = f"@@begins {os.getpid()} {next(MARKS)}@@\n"
+        status, out = self.exec(f"echo {shlex.quote(mark.strip())}; {command}", seconds)
+        _, found, own = out.replace("\r", "").rpartition(mark)
+        if status or not found:
+            raise gl.Failed(f"in {self.name}: {command}: status {status}: {out.strip()[-1500:]}")
+        return own
 
     def host(self, *argv, seconds=60):
         """The output of a command in L1 with L0's userland: its tools, /keel and /guest."""
@@ -91,19 +64,6 @@ class Outer(gl.Guest):
                   f"echo {pci} >driver/unbind && echo {pci} >/sys/bus/pci/drivers_probe && "
                   "[ $(basename $(readlink driver)) = vfio-pci ]")
         return pci
-
-    def interrupts(self):
-        """That are L2's: {number: [count by vCPU]}."""
-        return interrupts(self.must("cat /proc/interrupts"), "vfio-msi")
-
-    def affinities(self):
-        """Where L1 has them handled: {number: vCPU}."""
-        out = self.must("for i in $(grep vfio-msi /proc/interrupts | cut -d: -f1); do "
-                        "echo $i $(cat /proc/irq/$i/effective_affinity_list); done")
-        return dict(map(int, line.split()) for line in out.splitlines())
-
-    def aim(self, number, vcpu):
-        self.must(f"echo {vcpu} >/proc/irq/{number}/smp_affinity_list")
 
     def shown(self):
         """What keel in L1 says of L2."""
@@ -146,64 +106,3 @@ class Tiny:
     def taken(self, i):
         s = self.sources[i]
         return self.tell(f"taken {s['vcpu']} {s['vector']}")
-
-
-class Inner:
-    """L2, in L1, with the VF that L1 has at this address."""
-
-    def __init__(self, outer, name="inner"):
-        self.outer, self.name = outer, name
-        self.sender = None
-
-    def boot(self, pci, cpus=2, mem="128M", seconds=300):
-        self.outer.host(f"{gl.GUEST}/start", "--name", self.name, "--mem", mem, "--cpus", cpus,
-                        "--ram", "anon", "--wait", "0", "--vfio", pci, "--",
-                        "-fw_cfg", f"name=opt/keel/stream,file={STREAM}")
-        # Seldom, and in one command: to look is work, for a machine that has other work.
-        try:
-            gl.wait_for("L2 is up", lambda: "guest: up" in self.log("serial"), seconds, 3)
-        except gl.Failed as e:
-            raise gl.Failed(f"{e}: {self.log()[-1500:]}") from e
-        return self
-
-    def network(self):
-        self.must(f"ip addr add {GUEST}/24 dev eth0; ip link set eth0 up")
-        gl.wait_for("L2 answers", self.answers, 60, 0.5)
-        return self
-
-    @staticmethod
-    def answers():
-        return not gl.run("busybox", "ping", "-c", "1", "-W", "2", "-I", HOST, GUEST)[0]
-
-    def must(self, command, seconds=60):
-        text, mark = marked(command)
-        out = self.outer.host(f"{gl.GUEST}/exec", self.name, text, str(seconds),
-                              seconds=seconds + 15)
-        return checked(self.name, command, 0, out, mark)
-
-    def interrupts(self):
-        return interrupts(self.must("cat /proc/interrupts"), "eth0-")
-
-    def affinities(self):
-        out = self.must("for i in $(grep eth0- /proc/interrupts | cut -d: -f1); do "
-                        "echo $i $(cat /proc/irq/$i/effective_affinity_list); done")
-        return dict(map(int, line.split()) for line in out.splitlines())
-
-    def stream(self, hz=200):
-        """Packets from L0 to L2 and back, from now on."""
-        self.must("[ -e /run/stream ] || { cat /sys/firmware/qemu_fw_cfg/by_name/opt/keel/stream/"
-                  "raw >/run/stream; chmod +x /run/stream; "
-                  f"setsid /run/stream log {PORT} /run/heard echo </dev/null >/dev/null 2>&1 & }}")
-        # pylint: disable-next=consider-using-with
-        self.sender = subprocess.Popen([STREAM, "send", GUEST, str(PORT), str(hz)])
-
-    def heard(self):
-        """What of it has arrived, in words."""
-        return self.must("/run/stream gap /run/heard").strip()
-
-    def quiet(self):
-        self.sender.kill()
-        self.sender.wait()
-
-    def log(self, name="*"):
-        return self.outer.must(f"cat /run/guest/{self.name}/{name}.log")

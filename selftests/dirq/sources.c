@@ -230,12 +230,8 @@ static void run(const struct part *p)
 		report(p, &before);
 	if (error || error_of_churn)
 		ksft_print_msg("%s, %s\n", strerror(-error), strerror(-error_of_churn));
-	if (!error && !error_of_churn && all_exact())
-		ksft_test_result_pass("%s: none of %d lost, twice, or elsewhere\n", p->name,
-				      interrupts);
-	else
-		ksft_test_result_fail("%s: none of %d lost, twice, or elsewhere\n", p->name,
-				      interrupts);
+	ksft_test_result(!error && !error_of_churn && all_exact(),
+			 "%s: none of %d lost, twice, or elsewhere\n", p->name, interrupts);
 }
 
 /* The guest moves its interrupts to the other vCPU, and to other vectors. */
@@ -309,22 +305,14 @@ int main(int argc, char **argv)
 	ret = knl_irq_set(&nl, KEEL_IRQ_MODE_OFF);
 	if (!ret)
 		ret = send_from_all();
-	if (!ret && all_exact())
-		ksft_test_result_pass("turned off, routes go on\n");
-	else
-		ksft_test_result_fail("turned off, routes go on: %s\n", strerror(-ret));
-	ret = kt_unload();
 	if (ret)
-		ksft_test_result_pass("keel is not unloaded from under them\n");
-	else
-		ksft_test_result_fail("keel is not unloaded from under them\n");
+		ksft_print_msg("%s\n", strerror(-ret));
+	ksft_test_result(!ret && all_exact(), "turned off, routes go on\n");
+	ksft_test_result(kt_unload(), "keel is not unloaded from under them\n");
 	for (v = 0; v < VMS; v++)
 		intvm_stop(&vm[v]);
 	for (i = 0; i < 500 && knl_irq_route_vcpu(&nl, vm[1].src[0].route) != -ENOENT; i++)
 		nap_us(10000);
-	if (i < 500)
-		ksft_test_result_pass("their VMs gone, so are the routes\n");
-	else
-		ksft_test_result_fail("their VMs gone, so are the routes\n");
+	ksft_test_result(i < 500, "their VMs gone, so are the routes\n");
 	ksft_finished();
 }

@@ -94,38 +94,33 @@ static int set_placed(void)
 	return ret;
 }
 
-static size_t put_u32(char *buf, size_t at, uint16_t type, uint32_t value)
-{
-	return knl_put(buf, at, type, &value, sizeof(value));
-}
-
 static size_t put_on(char *buf, size_t at)
 {
-	at = put_u32(buf, at, KEEL_A_ID, vm.id);
-	return put_u32(buf, at, KEEL_A_MODE, KEEL_PLACE_MODE_ON);
+	at = knl_put_u32(buf, at, KEEL_A_ID, vm.id);
+	return knl_put_u32(buf, at, KEEL_A_MODE, KEEL_PLACE_MODE_ON);
 }
 
 static size_t put_advise(char *buf, size_t at)
 {
-	at = put_u32(buf, at, KEEL_A_ID, vm.id);
-	return put_u32(buf, at, KEEL_A_MODE, KEEL_PLACE_MODE_ADVISE);
+	at = knl_put_u32(buf, at, KEEL_A_ID, vm.id);
+	return knl_put_u32(buf, at, KEEL_A_MODE, KEEL_PLACE_MODE_ADVISE);
 }
 
 static size_t put_off(char *buf, size_t at)
 {
-	at = put_u32(buf, at, KEEL_A_ID, vm.id);
-	return put_u32(buf, at, KEEL_A_MODE, KEEL_PLACE_MODE_OFF);
+	at = knl_put_u32(buf, at, KEEL_A_ID, vm.id);
+	return knl_put_u32(buf, at, KEEL_A_MODE, KEEL_PLACE_MODE_OFF);
 }
 
 static size_t put_vcpu(char *buf, size_t at)
 {
-	at = put_u32(buf, at, KEEL_A_ID, vm.id);
-	return put_u32(buf, at, KEEL_A_VCPU, 0);
+	at = knl_put_u32(buf, at, KEEL_A_ID, vm.id);
+	return knl_put_u32(buf, at, KEEL_A_VCPU, 0);
 }
 
 static size_t put_budget(char *buf, size_t at)
 {
-	return put_u32(buf, at, KEEL_A_BUDGET_US, 100);
+	return knl_put_u32(buf, at, KEEL_A_BUDGET_US, 100);
 }
 
 static size_t put_matrix(char *buf, size_t at)

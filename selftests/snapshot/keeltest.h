@@ -167,6 +167,7 @@ int knl_join_events(struct knl *nl);
 size_t knl_begin(struct knl *nl, void *buf, uint8_t cmd, uint16_t flags);
 size_t knl_put(void *buf, size_t at, uint16_t type, const void *data,
 	       uint16_t len);
+size_t knl_put_u32(void *buf, size_t at, uint16_t type, uint32_t value);
 /* Send @len bytes and wait for the ACK or error; replies stay in rx. */
 int knl_talk(struct knl *nl, void *buf, size_t len);
 /*

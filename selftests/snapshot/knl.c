@@ -146,6 +146,11 @@ int knl_collect(struct knl *nl, uint32_t seq, bool dump)
 	}
 }
 
+size_t knl_put_u32(void *buf, size_t at, uint16_t type, uint32_t value)
+{
+	return knl_put(buf, at, type, &value, sizeof(value));
+}
+
 int knl_talk(struct knl *nl, void *buf, size_t n)
 {
 	struct nlmsghdr *h = buf;
@@ -612,22 +617,22 @@ int knl_place_mode(struct knl *nl, uint32_t vm, uint32_t mode)
 	return knl_talk(nl, buf, at);
 }
 
-int knl_irq_set(struct knl *nl, uint32_t mode)
+static int irq_set(struct knl *nl, uint16_t type, uint32_t value)
 {
 	char buf[64];
 	size_t at = knl_begin(nl, buf, KEEL_CMD_IRQ_SET, 0);
 
-	at = knl_put(buf, at, KEEL_A_STEER, &mode, sizeof(mode));
-	return knl_talk(nl, buf, at);
+	return knl_talk(nl, buf, knl_put_u32(buf, at, type, value));
+}
+
+int knl_irq_set(struct knl *nl, uint32_t mode)
+{
+	return irq_set(nl, KEEL_A_STEER, mode);
 }
 
 int knl_irq_fallback(struct knl *nl, uint32_t fallback)
 {
-	char buf[64];
-	size_t at = knl_begin(nl, buf, KEEL_CMD_IRQ_SET, 0);
-
-	at = knl_put(buf, at, KEEL_A_FALLBACK, &fallback, sizeof(fallback));
-	return knl_talk(nl, buf, at);
+	return irq_set(nl, KEEL_A_FALLBACK, fallback);
 }
 
 /* An attribute of the route that a message tells of, or NULL. */

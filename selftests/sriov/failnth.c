@@ -68,11 +68,6 @@ static size_t put_text(char *buf, size_t at, uint16_t type, const char *text)
 	return knl_put(buf, at, type, text, strlen(text) + 1);
 }
 
-static size_t put_u32(char *buf, size_t at, uint16_t type, uint32_t value)
-{
-	return knl_put(buf, at, type, &value, sizeof(value));
-}
-
 static size_t put_pool(char *buf, size_t at)
 {
 	return put_text(buf, at, KEEL_A_NAME, POOL);
@@ -85,7 +80,7 @@ static size_t put_create(char *buf, size_t at)
 
 static size_t put_set(char *buf, size_t at)
 {
-	return put_u32(buf, put_pool(buf, at), KEEL_A_VLAN, 7);
+	return knl_put_u32(buf, put_pool(buf, at), KEEL_A_VLAN, 7);
 }
 
 static size_t put_member(char *buf, size_t at)
@@ -95,7 +90,7 @@ static size_t put_member(char *buf, size_t at)
 
 static size_t put_add(char *buf, size_t at)
 {
-	return put_u32(buf, put_member(buf, at), KEEL_A_VFS, 0);
+	return knl_put_u32(buf, put_member(buf, at), KEEL_A_VFS, 0);
 }
 
 static size_t put_force(char *buf, size_t at)
@@ -106,14 +101,14 @@ static size_t put_force(char *buf, size_t at)
 static size_t put_port(char *buf, size_t at)
 {
 	at = put_text(buf, put_pool(buf, at), KEEL_A_PORT, TAP);
-	return put_u32(buf, at, KEEL_A_PRIORITY, 3);
+	return knl_put_u32(buf, at, KEEL_A_PRIORITY, 3);
 }
 
 /* Of a tap that is not there: a port that has a VF needs none kept. */
 static size_t put_reserve(char *buf, size_t at)
 {
 	at = put_text(buf, put_pool(buf, at), KEEL_A_PORT, "tg");
-	return put_u32(buf, at, KEEL_A_SECONDS, 60);
+	return knl_put_u32(buf, at, KEEL_A_SECONDS, 60);
 }
 
 static const struct sweep sweeps[] = {
