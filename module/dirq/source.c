@@ -60,7 +60,7 @@ static u32 keel_source_any(const struct cpumask *mask, u32 here)
  * has none; under RCU.
  */
 static const struct keel_irq_table *keel_source_target(const struct keel_source *s,
-							int *target)
+						       int *target)
 {
 	const struct keel_irq_table *table = rcu_dereference(s->table);
 
