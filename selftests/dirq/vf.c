@@ -14,11 +14,16 @@
 
 #include "vf.h"
 
-/* Intel 82576 datasheet, "Virtual Function Registers": set, enable, clear by itself. */
-#define VTEICS	0x1520
-#define VTEIMS	0x1524
-#define VTEIAC	0x152c
-#define ALL	((1 << VF_VECTORS) - 1)
+/*
+ * Intel 82576 datasheet, "Virtual Function Registers": set, enable, clear by itself;
+ * how long to wait for the next; the vector of letters from the PF.
+ */
+#define VTEICS		0x1520
+#define VTEIMS		0x1524
+#define VTEIAC		0x152c
+#define VTEITR(vector)	(0x1680 + 4 * (vector))
+#define VTIVAR_MISC	0x1740
+#define ALL		((1 << VF_VECTORS) - 1)
 
 static int open_group(struct vf *vf, const char *bdf)
 {
@@ -98,6 +103,20 @@ static void write_register(struct vf *vf, int at, uint32_t value)
 	vf->bar[at / 4] = value;
 }
 
+/*
+ * It interrupts when it is told to, and not otherwise. The emulated VF keeps through its
+ * reset what its last user's driver asked for: interrupts for the PF's letters, and a
+ * least time between two, at the end of which it sends one more in any case.
+ */
+static void be_quiet(struct vf *vf)
+{
+	int i;
+
+	write_register(vf, VTIVAR_MISC, 0);
+	for (i = 0; i < VF_VECTORS; i++)
+		write_register(vf, VTEITR(i), 0);
+}
+
 int vf_open(struct vf *vf, const char *bdf, const int eventfds[VF_VECTORS])
 {
 	int ret;
@@ -114,6 +133,7 @@ int vf_open(struct vf *vf, const char *bdf, const int eventfds[VF_VECTORS])
 		vf_close(vf);
 		return ret;
 	}
+	be_quiet(vf);
 	write_register(vf, VTEIAC, ALL);
 	write_register(vf, VTEIMS, ALL);
 	return 0;
