@@ -350,6 +350,19 @@ static bool keel_route_is_coarse(const struct keel_route *r)
 	return r->coarse && time_before(jiffies, r->coarse_until);
 }
 
+/*
+ * Where a target may run, if it was sent away from the CPU where it was, and has not
+ * run since. Return: false if it was not, or may not be interrupted there.
+ */
+static bool keel_target_is_sent(const struct keel_irq_table *table, int target,
+				u32 cpu, struct cpumask *mask)
+{
+	const struct keel_target *t = table->target[target];
+
+	return t && !cpumask_test_cpu(cpu, &t->task->cpus_mask) &&
+	       cpumask_and(mask, &t->task->cpus_mask, &keel_aim_allowed);
+}
+
 /* Where it went without us: KVM wakes the target up from there. */
 static u32 keel_route_as_before(const struct keel_route *r, struct cpumask *mask)
 {
@@ -376,12 +389,14 @@ static u32 keel_route_choose(const struct keel_route *r, struct cpumask *mask)
 		return KEEL_IRQ_AIM_IDLE;
 	if (!running && fallback == KEEL_IRQ_FALLBACK_WAKE)
 		return keel_route_as_before(r, mask);
-	if (!running && fallback == KEEL_IRQ_FALLBACK_NODE) {
-		keel_aim_at_node(node, mask);
-		return KEEL_IRQ_AIM_FALLBACK;
-	}
 	if (!running && fallback == KEEL_IRQ_FALLBACK_HOUSEKEEPING) {
 		cpumask_copy(mask, &keel_aim_allowed);
+		return KEEL_IRQ_AIM_FALLBACK;
+	}
+	if (keel_target_is_sent(r->table, r->target, cpu, mask))
+		return KEEL_IRQ_AIM_FALLBACK;
+	if (!running && fallback == KEEL_IRQ_FALLBACK_NODE) {
+		keel_aim_at_node(node, mask);
 		return KEEL_IRQ_AIM_FALLBACK;
 	}
 	if (!cpumask_test_cpu(cpu, &keel_aim_allowed)) {

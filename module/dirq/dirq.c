@@ -210,6 +210,7 @@ struct keel_irq_table *keel_irq_table_get(u32 vm)
 static void keel_dirq_aim_fn(struct work_struct *work)
 {
 	struct keel_irq_table *table;
+	bool placed = xchg(&keel_dirq.placed, false);
 
 	mutex_lock(&keel_dirq.lock);
 	/* Our host can follow who has moved while we do, */
@@ -218,6 +219,8 @@ static void keel_dirq_aim_fn(struct work_struct *work)
 		/* Turned off, its threads are being let go of. */
 		if (xchg(&table->called, false) && keel_dirq.mode != KEEL_IRQ_MODE_OFF)
 			keel_dirq_look_at(table);
+		if (placed)
+			WRITE_ONCE(table->moved, true);
 		keel_aim_table(table);
 	}
 	/* and then sees what we have done. */
@@ -336,6 +339,22 @@ int keel_dirq_set_vm(u32 vm, int vcpu_id, u32 mode, u32 fallback)
 	err = __keel_dirq_set_vm(vm, vcpu_id, mode, fallback);
 	mutex_unlock(&keel_dirq.lock);
 	return err;
+}
+
+/**
+ * keel_dirq_placed - placement has given threads other CPUs
+ *
+ * Their interrupts go there at once, also those of threads that sleep and have not
+ * come there yet.
+ *
+ * Context: any.
+ */
+void keel_dirq_placed(void)
+{
+	if (READ_ONCE(keel_dirq.mode) == KEEL_IRQ_MODE_OFF)
+		return;
+	WRITE_ONCE(keel_dirq.placed, true);
+	mod_delayed_work(keel_wq, &keel_dirq.aim, 0);
 }
 
 static int keel_dirq_vms(struct notifier_block *nb, unsigned long event, void *ptr)

@@ -5,6 +5,7 @@
 
 int keel_dirq_init(void);
 void keel_dirq_start(void);
+void keel_dirq_placed(void);
 void keel_dirq_stop(void);
 void keel_dirq_exit(void);
 

@@ -267,6 +267,7 @@ struct keel_source {
  * @sources: struct keel_source
  * @look: finds threads and irqfds
  * @aim: aims what has to be aimed anew
+ * @placed: of all tables, as placement has sent threads elsewhere
  * @aims: so often that was done
  */
 struct keel_dirq {
@@ -279,6 +280,7 @@ struct keel_dirq {
 	struct list_head sources;
 	struct delayed_work look;
 	struct delayed_work aim;
+	bool placed;
 	u64 aims;
 };
 

@@ -11,6 +11,7 @@
 #include "core/keel.h"
 #include "core/trace.h"
 #include "core/vm.h"
+#include "dirq/dirq.h"
 #include "placement/control.h"
 #include "placement/decision.h"
 #include "compat/compat.h"
@@ -183,30 +184,35 @@ static bool keel_place_mask(const struct keel_thread *t, u32 site,
 
 /*
  * Send a thread to a site. If its affinity is no more ours the next period says
- * so; who sets it at this very moment may find ours in the place of his.
+ * so; who sets it at this very moment may find ours in the place of his. Return: true if
+ * it has got others than it had.
  */
-static void keel_place_apply(struct keel_thread *t, u32 site,
+static bool keel_place_apply(struct keel_thread *t, u32 site,
 			     struct cpumask *mask, bool moves)
 {
 	if (t->state == KEEL_PLACE_STATE_IDLE)
 		cpumask_copy(t->former, &t->task->cpus_mask);
 	if (!keel_place_mask(t, site, mask))
-		return;
+		return false;
 	if (t->state == KEEL_PLACE_STATE_PLACED &&
 	    (cpumask_equal(mask, t->ours) ||
 	     !cpumask_equal(&t->task->cpus_mask, t->ours)))
-		return;
-	if (keel_thread_place(t, mask) || !moves)
-		return;
-	t->moves++;
-	keel_place.counts.moves++;
-	track_moved(&t->track, &track_defaults);
-	keel_place_announce(t);
+		return false;
+	if (keel_thread_place(t, mask))
+		return false;
+	if (moves) {
+		t->moves++;
+		keel_place.counts.moves++;
+		track_moved(&t->track, &track_defaults);
+		keel_place_announce(t);
+	}
+	return true;
 }
 
 static void keel_place_apply_all(void)
 {
 	const struct keel_decision *d = &keel_place.last;
+	bool placed = false;
 	cpumask_var_t mask;
 	u32 i;
 
@@ -215,11 +221,13 @@ static void keel_place_apply_all(void)
 	/* Who stays chooses its CPU before who comes. */
 	for (i = 0; i < d->load.nr_tasks; i++)
 		if (d->ours[i] && d->plan[i] == d->from[i])
-			keel_place_apply(d->thread[i], d->plan[i], mask, false);
+			placed |= keel_place_apply(d->thread[i], d->plan[i], mask, false);
 	for (i = 0; i < d->load.nr_tasks; i++)
 		if (d->ours[i] && d->plan[i] != d->from[i])
-			keel_place_apply(d->thread[i], d->plan[i], mask, true);
+			placed |= keel_place_apply(d->thread[i], d->plan[i], mask, true);
 	free_cpumask_var(mask);
+	if (placed)
+		keel_dirq_placed();
 }
 
 /* What was seen is done with; the next sample sees threads where they are now. */
