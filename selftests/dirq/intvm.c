@@ -171,16 +171,26 @@ int intvm_program(struct intvm *v, int i, int vcpu, int vector)
 	return program_all(v);
 }
 
-int intvm_send(struct intvm *v, int i)
+int intvm_raise(struct intvm *v, int i)
 {
 	struct intvm_source *s = &v->src[i];
-	uint64_t *due = &v->due[s->vcpu][s->vector], since = now();
 
-	++*due;
+	++v->due[s->vcpu][s->vector];
 	if (v->has_vf && i < VF_VECTORS)
 		vf_raise(&v->vf, i);
 	else if (eventfd_write(s->routed ? s->source : s->sink, 1))
 		return -errno;
+	return 0;
+}
+
+int intvm_send(struct intvm *v, int i)
+{
+	struct intvm_source *s = &v->src[i];
+	uint64_t *due = &v->due[s->vcpu][s->vector], since = now();
+	int ret = intvm_raise(v, i);
+
+	if (ret)
+		return ret;
 	while (tvm_taken(&v->vm, s->vcpu, s->vector) < *due) {
 		if (now() - since > PATIENCE_S * 1000000000ULL)
 			return -ETIMEDOUT;

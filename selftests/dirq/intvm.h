@@ -50,6 +50,8 @@ int intvm_route(struct intvm *v, struct knl *nl, int i, int vcpu);
 int intvm_unroute(struct intvm *v, struct knl *nl, int i);
 /* The guest wants source @i elsewhere; nothing is in flight of it. */
 int intvm_program(struct intvm *v, int i, int vcpu, int vector);
+/* One interrupt by source @i, which may not have arrived yet. */
+int intvm_raise(struct intvm *v, int i);
 /* One interrupt by source @i, which has arrived when this returns: -ETIMEDOUT if not. */
 int intvm_send(struct intvm *v, int i);
 /* Has each vCPU had just what was sent? If not, @why says what it has not. */

@@ -21,9 +21,10 @@
 #define JOB(i)		(0x10000 + (i) * 0x4000)	/* struct tvm_step[] */
 #define IDT		0x30000
 #define GDT		0x31000
-#define HANDLER(v)	(0x32000 + (v) * 0x20)
+#define HANDLER(v)	(0x32000 + (v) * 0x40)
 #define STACK(i)	(0x39000 + (i) * 0x1000)	/* down from there */
 #define TAKEN(i)	(0x100000 + (i) * 0x1000)	/* uint64_t[256] */
+#define STAMPS		0x800		/* from there: likewise */
 #define APIC_EOI	0xfee000b0
 #define APIC_SVR	0xf0
 
@@ -125,11 +126,22 @@ static const unsigned char call_code[] = {
 /*
  * r15: the vCPU's counts, r14: its APIC's end of interrupt
  *
+ *	push	rax
+ *	push	rdx
+ *	rdtsc
+ *	mov	[r15 + STAMPS + 8 * vector], eax
+ *	mov	[r15 + STAMPS + 8 * vector + 4], edx
+ *	pop	rdx
+ *	pop	rax
  *	lock inc qword [r15 + 8 * vector]
  *	mov	dword [r14], 0
  *	iretq
  */
 static const unsigned char handler_code[] = {
+	0x50, 0x52, 0x0f, 0x31,
+	0x41, 0x89, 0x87, 0, 0, 0, 0,
+	0x41, 0x89, 0x97, 0, 0, 0, 0,
+	0x5a, 0x58,
 	0xf0, 0x49, 0xff, 0x87, 0, 0, 0, 0,
 	0x41, 0xc7, 0x06, 0, 0, 0, 0,
 	0x48, 0xcf,
@@ -154,6 +166,11 @@ static void make_tables(unsigned char *low)
 		pd[i] = (i << 21) | 0x83;
 }
 
+/* Of the offsets in handler_code. */
+#define STAMP_LOW	7
+#define STAMP_HIGH	14
+#define COUNT		24
+
 /* Each vector has a handler of its own, all vCPUs the same. */
 static void make_handlers(unsigned char *low)
 {
@@ -166,10 +183,12 @@ static void make_handlers(unsigned char *low)
 	for (v = 32; v < 256; v++) {
 		unsigned char *code = low + HANDLER(v);
 		uint64_t at = HANDLER(v);
-		uint32_t offset = 8 * v;
+		uint32_t count = 8 * v, low = STAMPS + count, high = low + 4;
 
 		memcpy(code, handler_code, sizeof(handler_code));
-		memcpy(code + 4, &offset, sizeof(offset));
+		memcpy(code + STAMP_LOW, &low, sizeof(low));
+		memcpy(code + STAMP_HIGH, &high, sizeof(high));
+		memcpy(code + COUNT, &count, sizeof(count));
 		idt[2 * v] = (at & 0xffff) | 0x08ULL << 16 | 0x8eULL << 40 |
 			     (at >> 16 & 0xffff) << 48;
 	}
@@ -261,6 +280,19 @@ static int set_cpuid(int kvm, int fd)
 	return ioctl(fd, KVM_SET_CPUID2, &c) ? -errno : 0;
 }
 
+/* Its time-stamp counter is the host's. */
+static int share_tsc(int fd)
+{
+	uint64_t none = 0;
+	struct kvm_device_attr offset = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&none,
+	};
+
+	return ioctl(fd, KVM_SET_DEVICE_ATTR, &offset) ? -errno : 0;
+}
+
 /* Its APIC takes interrupts, and it finds their handlers. */
 static int take_interrupts(int fd)
 {
@@ -304,7 +336,7 @@ static int add_vcpu(struct tvm *vm, int i)
 	if (!ret)
 		ret = long_mode(v->fd);
 	if (!ret && vm->interrupts)
-		ret = take_interrupts(v->fd);
+		ret = share_tsc(v->fd) ?: take_interrupts(v->fd);
 	return ret;
 }
 
@@ -362,6 +394,12 @@ int tvm_create_interruptible(struct tvm *vm, int nr_vcpus)
 uint64_t tvm_taken(const struct tvm *vm, int i, int vector)
 {
 	return __atomic_load_n((uint64_t *)(vm->low + TAKEN(i)) + vector, __ATOMIC_ACQUIRE);
+}
+
+uint64_t tvm_stamp(const struct tvm *vm, int i, int vector)
+{
+	return __atomic_load_n((uint64_t *)(vm->low + TAKEN(i) + STAMPS) + vector,
+			       __ATOMIC_ACQUIRE);
 }
 
 static int add_memory(struct tvm *vm, void *hva, size_t size, uint64_t *gpa,

@@ -85,6 +85,8 @@ int tvm_create(struct tvm *vm, int nr_vcpus);
 int tvm_create_interruptible(struct tvm *vm, int nr_vcpus);
 /* How many interrupts vCPU @i took by @vector; 32 to 255. */
 uint64_t tvm_taken(const struct tvm *vm, int i, int vector);
+/* When it took the last of these: the host's time-stamp counter. */
+uint64_t tvm_stamp(const struct tvm *vm, int i, int vector);
 /* Give the guest @size bytes at @hva; its address goes to @gpa. */
 int tvm_add_memory(struct tvm *vm, void *hva, size_t size, uint64_t *gpa);
 /* The same, but the guest may only read. */
