@@ -121,14 +121,22 @@ static bool becomes(int i, int vcpu)
 	return target(i) == vcpu;
 }
 
+/* All run on the vCPU after the one that the guest wants the interrupt on. */
+static void put_true_offer(void)
+{
+	int i;
+
+	put_offer(OFFER);
+	for (i = 0; i < SOURCES; i++)
+		put_word(i, (vm.src[i].vcpu + 1) % VCPUS, KEEL_IRQ_STATE_RUNNING);
+}
+
 static bool composed(void)
 {
 	int i;
 	bool good = true;
 
-	put_offer(OFFER);
-	for (i = 0; i < SOURCES; i++)
-		put_word(i, (vm.src[i].vcpu + 1) % VCPUS, KEEL_IRQ_STATE_RUNNING);
+	put_true_offer();
 	for (i = 0; i < SOURCES; i++)
 		good &= becomes(i, (vm.src[i].vcpu + 1) % VCPUS);
 	return good;
@@ -212,7 +220,7 @@ static void lie(void)
 	uint64_t *slots = at(OFFER + 4096 - 24);
 	int n;
 
-	put_offer(OFFER);
+	put_true_offer();
 	for (n = rnd() % 3; n; n--)
 		header[rnd() % (sizeof(struct keel_offer_header) / 4)] = odd_number();
 	for (n = rnd() % 4; n; n--)
