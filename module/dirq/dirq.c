@@ -6,6 +6,7 @@
 #include <linux/notifier.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
+#include <asm/irq_remapping.h>
 
 #include "core/keel.h"
 #include "core/vm.h"
@@ -36,7 +37,28 @@ static bool keel_dirq_steers(const struct keel_irq_table *table)
 {
 	u32 mode = table->mode == KEEL_DIRQ_INHERIT ? keel_dirq.mode : table->mode;
 
-	return keel_dirq.mode != KEEL_IRQ_MODE_OFF && mode == KEEL_IRQ_MODE_STEER;
+	return keel_dirq.mode != KEEL_IRQ_MODE_OFF && mode == KEEL_IRQ_MODE_STEER &&
+	       !table->posted;
+}
+
+/*
+ * With VT-d's or AMD-Vi's posting the hardware takes a device's interrupt to a vCPU, if
+ * KVM has nothing against that for the VM. What it has comes and goes.
+ */
+static bool keel_dirq_is_posted(struct kvm *kvm)
+{
+	return irq_remapping_cap(IRQ_POSTING_CAP) &&
+	       !READ_ONCE(kvm->arch.apicv_inhibit_reasons);
+}
+
+static void keel_dirq_look_at_posting(struct keel_irq_table *table, struct kvm *kvm)
+{
+	bool posted = keel_dirq_is_posted(kvm);
+
+	if (posted == table->posted)
+		return;
+	table->posted = posted;
+	keel_aim_mode(table, keel_dirq_steers(table));
 }
 
 /**
@@ -91,6 +113,7 @@ static void keel_dirq_look_at(struct keel_irq_table *table)
 	if (!file)
 		return;
 	table->seen = true;
+	keel_dirq_look_at_posting(table, kvm);
 	keel_irq_follow(table, kvm);
 	keel_routes_look(table, kvm);
 	keel_nested_look(table, kvm);

@@ -88,7 +88,8 @@ static int keel_irq_target_fill(struct sk_buff *skb, const void *obj)
 	    nla_put_u32(skb, KEEL_A_IRQ_TARGET_MODE, part->table->steered ?
 			KEEL_IRQ_MODE_STEER : KEEL_IRQ_MODE_WATCH) ||
 	    nla_put_u32(skb, KEEL_A_IRQ_TARGET_FALLBACK,
-			keel_dirq_fallback(part->table, part->i))) {
+			keel_dirq_fallback(part->table, part->i)) ||
+	    nla_put_u32(skb, KEEL_A_IRQ_TARGET_POSTED, part->table->posted)) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}

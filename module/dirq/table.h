@@ -114,6 +114,7 @@ struct keel_target {
  *	it last said so (jiffies). By the vCPUs' threads
  * @called: it has, and nobody has looked since
  * @heard: so often it was taken
+ * @posted: the hardware takes its devices' interrupts to it, as the last look saw
  * @steered: its routes are aimed
  * @moved: a target has come to another CPU since they were
  * @seen: by the look under way
@@ -137,6 +138,7 @@ struct keel_irq_table {
 	unsigned long offered;
 	bool called;
 	u32 heard;
+	bool posted;
 	bool steered;
 	bool moved;
 	bool seen;

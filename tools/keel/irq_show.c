@@ -76,6 +76,7 @@ static void show_target(const struct keel_irq_target *t)
 	out_str("state", " %-9s", keel_irq_state_name(t->state));
 	out_str("mode", " %-5s", keel_irq_mode_name(t->mode));
 	out_str("fallback", " %-12s", keel_irq_fallback_name(t->fallback));
+	out_bool("posted", NULL, t->posted);
 	out_u64("seq", NULL, t->seq);
 	out_u64("moves", " %10llu\n", t->moves);
 	out_end();
@@ -130,6 +131,8 @@ static bool show_targets(const struct irq_view *v, uint32_t vm)
 	for (int i = 0; i < v->nr_targets; i++) {
 		if (v->target[i].vm != vm)
 			continue;
+		if (!any && v->target[i].posted)
+			out_text("  the hardware posts its devices' interrupts: they are not steered\n");
 		if (!any)
 			out_text("  %-6s %-6s %-8s %-4s %-4s %-9s %-5s %-12s %10s\n",
 				 "TARGET", "APIC", "THREAD", "CPU", "NODE", "STATE",

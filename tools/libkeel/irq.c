@@ -39,6 +39,7 @@ int keel_parse_irq_target(struct nlattr **attrs, void *arg)
 		[KEEL_A_IRQ_TARGET_MOVES] = U64(keel_irq_target, moves),
 		[KEEL_A_IRQ_TARGET_MODE] = U32(keel_irq_target, mode),
 		[KEEL_A_IRQ_TARGET_FALLBACK] = U32(keel_irq_target, fallback),
+		[KEEL_A_IRQ_TARGET_POSTED] = U32(keel_irq_target, posted),
 	};
 	struct nlattr *tb[KEEL_A_IRQ_TARGET_MAX + 1];
 

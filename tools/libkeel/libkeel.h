@@ -364,6 +364,7 @@ struct keel_irq_target {
 	uint64_t moves;
 	enum keel_irq_mode mode;	/* that holds for it, as does: */
 	enum keel_irq_fallback fallback;
+	uint32_t posted;	/* 1: the hardware takes its devices' interrupts to it */
 };
 
 #define KEEL_DEVICE_LEN	32
