@@ -4,22 +4,47 @@ hands it on to a guest of its own (L2). What the VF interrupts goes from the hos
 vCPU of L1, and from there to one of L2.
 
 Commands run in three places: in L0 as ever; in L1, either in the small Debian that it is
-(Outer.must) or in the userland of L0 that it has at /host (Outer.host); in L2 (Tiny.tell)."""
+(Outer.must) or in the userland of L0 that it has at /host (Outer.host); in L2 (Tiny.tell,
+or Inner.must)."""
 import itertools
 import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../sriov")]
 
+from dirqlib import GUEST, HOST, Vf, irq  # noqa: E402
 from poollib import gl  # noqa: E402
 
+STREAM = "/keel/out/selftests/guest/stream"
+PORT = 7002
+COUNTS = ("total", "direct", "near", "far", "halted", "preempted", "paused", "home", "aims")
 ENVIRONMENT = ("env", f"PATH={os.environ['PATH']}", f"GUEST={gl.GUEST}", "HOME=/root",
                "LC_ALL=C.UTF-8")
 MARKS = itertools.count()
+
+
+def marked(command):
+    """The command, and what its output begins behind: one that was given up earlier may
+    still have something to say."""
+    mark = f"@@begins {os.getpid()} {next(MARKS)}@@\n"
+    return f"echo {shlex.quote(mark.strip())}; {command}", mark
+
+
+def own_output(where, command, status, out, mark):
+    out = out.replace("\r", "")
+    _, found, own = out.rpartition(mark)
+    if status or not found:
+        raise gl.Failed(f"in {where}: {command}: status {status}: {out.strip()[-1500:]}")
+    return own
+
+
+def summed(shown):
+    return {k: sum(r[k] for r in shown["routes"]) for k in COUNTS}
 
 
 class Outer(gl.Guest):
@@ -32,13 +57,8 @@ class Outer(gl.Guest):
 
     def must(self, command, seconds=30):
         """The output of a shell's command in L1's own userland."""
-        # One that was given up earlier may still have something to say before this.
-        mark = f"@@begins {os.getpid()} {next(MARKS)}@@\n"
-        status, out = self.exec(f"echo {shlex.quote(mark.strip())}; {command}", seconds)
-        _, found, own = out.replace("\r", "").rpartition(mark)
-        if status or not found:
-            raise gl.Failed(f"in {self.name}: {command}: status {status}: {out.strip()[-1500:]}")
-        return own
+        text, mark = marked(command)
+        return own_output(self.name, command, *self.exec(text, seconds), mark)
 
     def host(self, *argv, seconds=60):
         """The output of a command in L1 with L0's userland: its tools, /keel and /guest."""
@@ -106,3 +126,91 @@ class Tiny:
     def taken(self, i):
         s = self.sources[i]
         return self.tell(f"taken {s['vcpu']} {s['vector']}")
+
+
+class Inner:
+    """L2, as a Debian guest in L1. It needs a host whose clocks are slow (lab run --slower),
+    or its clock's ticks leave it no time."""
+
+    def __init__(self, outer, name="inner"):
+        self.outer, self.name = outer, name
+        self.sender = None
+
+    def boot(self, pci, cpus=2, mem="128M", seconds=200):
+        self.outer.host(f"{gl.GUEST}/start", "--name", self.name, "--mem", mem, "--cpus", cpus,
+                        "--ram", "anon", "--wait", "0", "--vfio", pci, "--",
+                        "-fw_cfg", f"name=opt/keel/stream,file={STREAM}")
+        # Seldom, and in one command: to look is work, for a machine that has other work.
+        try:
+            gl.wait_for("L2 is up", lambda: "guest: up" in self.log("serial"), seconds, 3)
+        except gl.Failed as e:
+            raise gl.Failed(f"{e}: {self.log('*')[-1500:]}") from e
+        self.must(f"ip addr add {GUEST}/24 dev eth0; ip link set eth0 up")
+        gl.wait_for("L2 answers", self.answers, 60, 0.5)
+        return self
+
+    @staticmethod
+    def answers():
+        return not gl.run("busybox", "ping", "-c", "1", "-W", "2", "-I", HOST, GUEST)[0]
+
+    def must(self, command, seconds=60):
+        text, mark = marked(command)
+        out = self.outer.host(f"{gl.GUEST}/exec", self.name, text, str(seconds),
+                              seconds=seconds + 15)
+        return own_output(self.name, command, 0, out, mark)
+
+    def stream(self, hz):
+        """Packets from L0 to L2 and back, from now on."""
+        self.must("cat /sys/firmware/qemu_fw_cfg/by_name/opt/keel/stream/raw >/run/stream; "
+                  "chmod +x /run/stream; "
+                  f"setsid /run/stream log {PORT} /run/heard echo </dev/null >/dev/null 2>&1 &")
+        # pylint: disable-next=consider-using-with
+        self.sender = subprocess.Popen([STREAM, "send", GUEST, str(PORT), str(hz)])
+
+    def quiet(self):
+        if self.sender:
+            self.sender.kill()
+            self.sender.wait()
+
+    def log(self, name):
+        return self.outer.must(f"cat /run/guest/{self.name}/{name}.log")
+
+
+class Levels:
+    """From the host down to L1, which has the VF and keel."""
+
+    def __init__(self):
+        self.vf = Vf()
+        self.outer = Outer("outer")
+
+    def boot(self, cpus=4):
+        """The VF's address in L1."""
+        self.outer.boot(self.vf, cpus)
+        pci = self.outer.take_vf()
+        self.outer.load_keel()
+        self.steer("watch")
+        return pci
+
+    def shown(self):
+        """What keel in L0 says of L1."""
+        return next((vm for vm in irq("show")["vms"] if vm["pid"] == self.outer.pid),
+                    {"targets": [], "routes": []})
+
+    def steer(self, *words):
+        irq("steer", *words)
+        self.outer.irq("steer", *words)
+
+    def counts(self):
+        """Of the routes in L0 and in L1, so far."""
+        return summed(self.shown()), summed(self.outer.shown())
+
+    def counted_since(self, before):
+        return tuple({k: n - b[k] for k, n in a.items()} for a, b in zip(self.counts(), before))
+
+    def end(self):
+        gl.run("keel", "irq", "steer", "off")
+        if os.path.exists(f"/proc/{self.outer.pid}/exe"):
+            self.outer.end()
+        for name in ("serial", "qemu"):
+            gl.run("cp", self.outer.path(f"{name}.log"), f"/log/outer-{name}.log")
+        self.vf.end()

@@ -16,6 +16,7 @@ boot_net=
 boot_net_host=0
 boot_gdb=0
 boot_timeout=300
+boot_slower=1
 boot_log=
 boot_keel=1
 boot_build=1
@@ -47,6 +48,7 @@ boot_options() {
 		--igb)		boot_igb=$2; boot_iommu=1 ;;
 		--net)		boot_net=$2 ;;
 		--timeout)	boot_timeout=$2 ;;
+		--slower)	boot_slower=$2 ;;
 		--log)		boot_log=$2 ;;
 		--append)	boot_append+=" $2" ;;
 		--disk)		boot_disks+=("$2") ;;
@@ -347,7 +349,7 @@ boot_qemu_start() {
 		"$boot_emulator:emulator" "$cache/src:ks" "$cache/guest:mnt" "$boot_log:log" -- \
 		sh -c 'echo $$ >/scratch/pid; exec "$@"' qemu \
 		timeout --foreground -k 5 "$boot_timeout" \
-		setpriv --pdeathsig KILL /emulator/qemu-system-x86_64 "${boot_qemu[@]}"
+		env KEEL_SLOWER="$boot_slower" setpriv --pdeathsig KILL /emulator/qemu-system-x86_64 "${boot_qemu[@]}"
 }
 
 # Under TCG a boot now and then stops dead: its console says nothing more. No
@@ -355,6 +357,7 @@ boot_qemu_start() {
 boot_watch() {
 	local limit=25 since=$SECONDS size=-1 now
 	[ "$boot_target" != debug ] || limit=100
+	limit=$((limit * boot_slower))
 	until [ -e "$boot_log/started" ] || [ -e "$boot_dir/ended" ]; do
 		sleep 0.2
 		now=$(stat -c %s "$boot_log/console.log" 2>/dev/null || echo 0)

@@ -12,6 +12,7 @@ emulator_mended=(
 	"ignne.cocci target/i386/tcg/system/fpu_helper.c"
 	"vmrun.cocci target/i386/tcg/system/svm_helper.c"
 	"mmio.cocci system/physmem.c"
+	"slow.cocci system/cpu-timers.c"
 	"igb.cocci hw/net/igb_core.c")
 
 emulator_dir() {
