@@ -393,8 +393,12 @@ static u32 keel_route_choose(const struct keel_route *r, struct cpumask *mask)
 		cpumask_copy(mask, &keel_aim_allowed);
 		return KEEL_IRQ_AIM_FALLBACK;
 	}
-	if (keel_target_is_sent(r->table, r->target, cpu, mask))
-		return KEEL_IRQ_AIM_FALLBACK;
+	if (keel_target_is_sent(r->table, r->target, cpu, mask)) {
+		if (!keel_route_is_coarse(r))
+			return KEEL_IRQ_AIM_FALLBACK;
+		keel_aim_at_node(cpu_to_node(cpumask_first(mask)), mask);
+		return KEEL_IRQ_AIM_NODE;
+	}
 	if (!running && fallback == KEEL_IRQ_FALLBACK_NODE) {
 		keel_aim_at_node(node, mask);
 		return KEEL_IRQ_AIM_FALLBACK;
@@ -474,7 +478,10 @@ static void keel_route_aim(struct keel_route *r)
 		r->aim = aim;
 		return;
 	}
-	if (aim == KEEL_IRQ_AIM_CPU && !keel_route_credit(r)) {
+	if (!keel_route_credit(r)) {
+		/* Then even nodes change too fast: the end of this is looked at. */
+		if (keel_route_is_coarse(r))
+			return;
 		r->coarse = true;
 		r->coarse_until = jiffies + msecs_to_jiffies(COARSE_MS);
 		aim = keel_route_choose(r, mask);
