@@ -479,7 +479,7 @@ static void keel_route_aim(struct keel_route *r)
 		return;
 	}
 	if (!keel_route_credit(r)) {
-		/* Then even nodes change too fast: the end of this is looked at. */
+		/* It changes even nodes too fast. Looked at when that is over. */
 		if (keel_route_is_coarse(r))
 			return;
 		r->coarse = true;

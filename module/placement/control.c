@@ -184,8 +184,8 @@ static bool keel_place_mask(const struct keel_thread *t, u32 site,
 
 /*
  * Send a thread to a site. If its affinity is no more ours the next period says
- * so; who sets it at this very moment may find ours in the place of his. Return: true if
- * it has got others than it had.
+ * so; who sets it at this very moment may find ours in the place of his. Return:
+ * true if it has got other CPUs than it had.
  */
 static bool keel_place_apply(struct keel_thread *t, u32 site,
 			     struct cpumask *mask, bool moves)
