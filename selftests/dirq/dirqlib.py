@@ -9,10 +9,34 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 from poollib import PCI, PFS, gl, netdev, write  # noqa: E402
 
 HOST, GUEST = "10.9.0.1", "10.9.0.2"
+STREAM = "/keel/out/selftests/guest/stream"
+COUNTS = ("total", "direct", "near", "far", "halted", "preempted", "paused", "home", "aims")
 
 
 def irq(*argv):
     return json.loads(gl.must("keel", "-j", "irq", *argv) or "null")
+
+
+def shown_of(pid):
+    """What keel says of the VM of that process."""
+    return next((vm for vm in irq("show")["vms"] if vm["pid"] == pid),
+                {"targets": [], "routes": []})
+
+
+def at_home(counts):
+    """Of all, those on the CPU where the target ran or last was."""
+    return (counts["direct"] + counts["home"]) / max(counts["total"], 1)
+
+
+# For QEMU: the guest is given the program that sends packets back,
+STREAM_FILE = ("-fw_cfg", f"name=opt/keel/stream,file={STREAM}")
+
+
+def echo_command(port):
+    """and sends back what comes to that port, from now on."""
+    return ("cat /sys/firmware/qemu_fw_cfg/by_name/opt/keel/stream/raw >/run/stream; "
+            f"chmod +x /run/stream; setsid /run/stream log {port} /run/heard echo "
+            "</dev/null >/dev/null 2>&1 &")
 
 
 class Vf:
@@ -57,5 +81,4 @@ class Guest(gl.Guest):
             "busybox", "ping", "-c", "1", "-W", "1", GUEST)[0], 40, 0.5)
 
     def shown(self):
-        return next((vm for vm in irq("show")["vms"] if vm["pid"] == self.pid),
-                    {"targets": [], "routes": []})
+        return shown_of(self.pid)

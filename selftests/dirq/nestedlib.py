@@ -17,12 +17,11 @@ import sys
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../sriov")]
 
-from dirqlib import GUEST, HOST, Vf, irq  # noqa: E402
+from dirqlib import (COUNTS, GUEST, HOST, STREAM, STREAM_FILE, Vf, echo_command,  # noqa: E402
+                     irq, shown_of)
 from poollib import gl  # noqa: E402
 
-STREAM = "/keel/out/selftests/guest/stream"
 PORT = 7002
-COUNTS = ("total", "direct", "near", "far", "halted", "preempted", "paused", "home", "aims")
 ENVIRONMENT = ("env", f"PATH={os.environ['PATH']}", f"GUEST={gl.GUEST}", "HOME=/root",
                "LC_ALL=C.UTF-8")
 MARKS = itertools.count()
@@ -139,7 +138,7 @@ class Inner:
     def boot(self, pci, cpus=2, mem="128M", seconds=200):
         self.outer.host(f"{gl.GUEST}/start", "--name", self.name, "--mem", mem, "--cpus", cpus,
                         "--ram", "anon", "--wait", "0", "--vfio", pci, "--",
-                        "-fw_cfg", f"name=opt/keel/stream,file={STREAM}")
+                        *STREAM_FILE)
         # Seldom, and in one command: to look is work, for a machine that has other work.
         try:
             gl.wait_for("L2 is up", lambda: "guest: up" in self.log("serial"), seconds, 3)
@@ -161,9 +160,7 @@ class Inner:
 
     def stream(self, hz):
         """Packets from L0 to L2 and back, from now on."""
-        self.must("cat /sys/firmware/qemu_fw_cfg/by_name/opt/keel/stream/raw >/run/stream; "
-                  "chmod +x /run/stream; "
-                  f"setsid /run/stream log {PORT} /run/heard echo </dev/null >/dev/null 2>&1 &")
+        self.must(echo_command(PORT))
         # pylint: disable-next=consider-using-with
         self.sender = subprocess.Popen([STREAM, "send", GUEST, str(PORT), str(hz)])
 
@@ -193,8 +190,7 @@ class Levels:
 
     def shown(self):
         """What keel in L0 says of L1."""
-        return next((vm for vm in irq("show")["vms"] if vm["pid"] == self.outer.pid),
-                    {"targets": [], "routes": []})
+        return shown_of(self.outer.pid)
 
     def steer(self, *words):
         irq("steer", *words)
