@@ -183,11 +183,11 @@ static void make_handlers(unsigned char *low)
 	for (v = 32; v < 256; v++) {
 		unsigned char *code = low + HANDLER(v);
 		uint64_t at = HANDLER(v);
-		uint32_t count = 8 * v, low = STAMPS + count, high = low + 4;
+		uint32_t count = 8 * v, stamp = STAMPS + count, upper = stamp + 4;
 
 		memcpy(code, handler_code, sizeof(handler_code));
-		memcpy(code + STAMP_LOW, &low, sizeof(low));
-		memcpy(code + STAMP_HIGH, &high, sizeof(high));
+		memcpy(code + STAMP_LOW, &stamp, sizeof(stamp));
+		memcpy(code + STAMP_HIGH, &upper, sizeof(upper));
 		memcpy(code + COUNT, &count, sizeof(count));
 		idt[2 * v] = (at & 0xffff) | 0x08ULL << 16 | 0x8eULL << 40 |
 			     (at >> 16 & 0xffff) << 48;
