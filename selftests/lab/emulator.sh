@@ -11,6 +11,8 @@ emulator_build=(--target-list=x86_64-softmmu --without-default-features
 emulator_mended=(
 	"ignne.cocci target/i386/tcg/system/fpu_helper.c"
 	"vmrun.cocci target/i386/tcg/system/svm_helper.c"
+	"tlb.cocci accel/tcg/cputlb.c"
+	"asid.cocci target/i386/tcg/system/svm_helper.c"
 	"mmio.cocci system/physmem.c"
 	"slow.cocci system/cpu-timers.c"
 	"igb.cocci hw/net/igb_core.c")
