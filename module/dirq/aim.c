@@ -4,8 +4,9 @@
  *
  * It is looked at what has to be aimed anew when a target comes to another CPU, or
  * when an interrupt has been handled where its target was not. That is done by work,
- * at most once a jiffy. A route may be aimed AIMS_A_SECOND times; one that needs more
- * is aimed at the node for a while.
+ * which this CPU's next tick queues: to queue it would cost a switch of a vCPU's thread
+ * ten times as much as all else. A route may be aimed AIMS_A_SECOND times; one that
+ * needs more is aimed at the node for a while.
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>
@@ -63,6 +64,14 @@ void keel_aim_soon(void)
 	queue_delayed_work(keel_wq, &keel_dirq.aim, 1);
 }
 
+static void keel_aim_at_tick(struct irq_work *work)
+{
+	queue_delayed_work(keel_wq, &keel_dirq.aim, 0);
+}
+
+/* Lazy: where there is no tick, at once, by an interrupt of its own. */
+static struct irq_work keel_aim_tick = IRQ_WORK_INIT_LAZY(keel_aim_at_tick);
+
 /**
  * keel_aim_moved - a table's routes have to be looked at
  * @table: the table
@@ -74,7 +83,20 @@ void keel_aim_moved(struct keel_irq_table *table)
 	if (!READ_ONCE(table->steered) || READ_ONCE(table->moved))
 		return;
 	WRITE_ONCE(table->moved, true);
-	keel_aim_soon();
+	irq_work_queue(&keel_aim_tick);
+}
+
+/**
+ * keel_aim_stop - aim nothing more
+ *
+ * No thread and no handler tells of a move any more.
+ *
+ * Context: may sleep.
+ */
+void keel_aim_stop(void)
+{
+	irq_work_sync(&keel_aim_tick);
+	cancel_delayed_work_sync(&keel_dirq.aim);
 }
 
 /*

@@ -429,7 +429,7 @@ void keel_dirq_stop(void)
 	/* A device may be locked by somebody for a while. */
 	while (!keel_dirq_end())
 		msleep(LEAVE_MS);
-	cancel_delayed_work_sync(&keel_dirq.aim);
+	keel_aim_stop();
 }
 
 /**

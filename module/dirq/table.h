@@ -337,6 +337,7 @@ void keel_routes_stop(void);
 /* aim.c */
 struct keel_line;
 void keel_aim_soon(void);
+void keel_aim_stop(void);
 int keel_line_programmed(struct keel_line *line, u32 *apic_id, u32 *vector);
 void keel_aim_moved(struct keel_irq_table *table);
 void keel_aim_mode(struct keel_irq_table *table, bool steer);
