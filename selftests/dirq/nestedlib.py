@@ -4,13 +4,14 @@ hands it on to a guest of its own (L2). What the VF interrupts goes from the hos
 vCPU of L1, and from there to one of L2.
 
 Commands run in three places: in L0 as ever; in L1, either in the small Debian that it is
-(Outer.must) or in the userland of L0 that it has at /host (Outer.host); in L2 (Tiny.tell,
-or Inner.must)."""
+(Outer.must) or in the userland of L0 that it has at /host, or a copy of some of it
+(Outer.host); in L2 (Tiny.tell, or Inner.must)."""
 import itertools
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -22,6 +23,8 @@ from dirqlib import (COUNTS, GUEST, HOST, STREAM, STREAM_FILE, Vf, echo_command,
 from poollib import gl  # noqa: E402
 
 PORT = 7002
+SERVE = "/keel/out/selftests/dirq/serve"
+SLOT = ("-device", "pcie-root-port,id=slot0,chassis=20")
 ENVIRONMENT = ("env", f"PATH={os.environ['PATH']}", f"GUEST={gl.GUEST}", "HOME=/root",
                "LC_ALL=C.UTF-8")
 MARKS = itertools.count()
@@ -48,10 +51,18 @@ def summed(shown):
 
 class Outer(gl.Guest):
     """L1. It boots with the VF, and with an IOMMU."""
-    def boot(self, vf, cpus=4, mem="1200M", *extra):
+    cpus, mem, userland = 4, "1200M", "/host"
+
+    def start_with(self, wait, *extra):
         self.make_dir()
-        self.launch("--mem", mem, "--cpus", str(cpus), "--ram", "anon", "--wait", "150",
-                    "--nested", "--viommu", "--vfio", vf.pci, "--", *extra)
+        self.launch("--mem", self.mem, "--cpus", str(self.cpus), "--ram", "anon", "--wait",
+                    str(wait), "--disk", "/tmp/outer.qcow2", "--nested", "--viommu", "--",
+                    *SLOT, *extra)
+
+    def boot(self, vf):
+        if os.path.exists("/tmp/outer.qcow2"):
+            os.remove("/tmp/outer.qcow2")
+        self.start_with(150, "-device", f"vfio-pci,host={vf.pci},bus=slot0,id=vf0")
         return self
 
     def must(self, command, seconds=30):
@@ -61,7 +72,10 @@ class Outer(gl.Guest):
 
     def host(self, *argv, seconds=60):
         """The output of a command in L1 with L0's userland: its tools, /keel and /guest."""
-        return self.must(shlex.join(["chroot", "/host", *ENVIRONMENT, *map(str, argv)]), seconds)
+        return self.must(self.hosted(*argv), seconds)
+
+    def hosted(self, *argv):
+        return shlex.join([*ENVIRONMENT, "chroot", self.userland, *map(str, argv)])
 
     def irq(self, *argv):
         return json.loads(self.host("keel", "-j", "irq", *argv) or "null")
@@ -84,6 +98,38 @@ class Outer(gl.Guest):
                   "[ $(basename $(readlink driver)) = vfio-pci ]")
         return pci
 
+    def pack(self):
+        """From now on L1 has in its own memory what it needs of L0's userland: QEMU lets no
+        guest go that has files of a host mounted."""
+        programs = [SERVE, shutil.which("keel")]
+        files = {f for p in programs for f in [p, *re.findall(r"(/\S+)", gl.must("ldd", p))]}
+        names = shlex.join(f.lstrip("/") for f in sorted(files))
+        self.must(f"mkdir /copy && cd /host && cp -L --parents {names} /copy && "
+                  "for d in proc sys dev run tmp; do mkdir /copy/$d && mount --rbind /$d /copy/$d;"
+                  "done && cd / && umount -R /host", 60)
+        self.userland = "/copy"
+
+    def travel(self, name):
+        """By a migration to another VMM of this host, without the VF. Return: L1 there."""
+        there, sock = Outer(name), f"/tmp/{name}.sock"
+        there.cpus, there.userland = self.cpus, self.userland
+        with gl.Qmp(self.qmp) as q:
+            q.call("device_del", id="vf0")
+            q.event("DEVICE_DELETED", device="vf0")
+            there.start_with(0, "-incoming", f"unix:{sock}")
+            gl.wait_for("it listens", lambda: os.path.exists(sock), 20)
+            q.call("migrate", uri=f"unix:{sock}")
+
+            def over():
+                info = q.call("query-migrate")
+                if info["status"] in ("failed", "cancelled"):
+                    raise gl.Failed(f"the migration failed: {info}")
+                return info["status"] == "completed" and info
+            info = gl.wait_for("it is there", over, 120, 0.5)
+        self.end()
+        there.downtime = info["downtime"]
+        return there
+
     def shown(self):
         """What keel in L1 says of L2."""
         return next(iter(self.irq("show")["vms"]), {"targets": [], "routes": []})
@@ -99,20 +145,29 @@ class Tiny:
     def __init__(self, outer):
         self.outer, self.sources, self.answers = outer, [], 0
 
-    def boot(self, pci, spin=3):
-        serve = shlex.join(["chroot", "/host", *ENVIRONMENT, "/keel/out/selftests/dirq/serve",
-                            "-d", pci, "-s", str(spin)])
+    def boot(self, pci=None, spin=3):
+        """Without pci it has its eventfds alone."""
+        serve = self.outer.hosted(SERVE, "-s", spin, *(["-d", pci] if pci else []))
         # Whoever holds the pipe open for writing keeps its reader from the end.
-        self.outer.must(f"mkfifo /run/in; (sleep 100000 >/run/in &) >/dev/null 2>&1; "
-                        f"(setsid {serve} </run/in >/run/out 2>&1 &) >/dev/null 2>&1")
+        self.outer.must("rm -f /run/in; : >/run/out; mkfifo /run/in; "
+                        "(sleep 100000 >/run/in & echo $! >/run/holder) >/dev/null 2>&1; "
+                        f"(setsid {serve} </run/in >/run/out 2>&1 & echo $! >/run/serve) "
+                        ">/dev/null 2>&1")
+        self.answers = 0
         self.sources = json.loads(self.line(60))["sources"]
         return self
+
+    def end(self):
+        self.outer.must("kill $(cat /run/holder)")
+        gl.wait_for("L2's end", lambda: not self.outer.must(
+            "readlink /proc/$(cat /run/serve)/exe || true"), 20, 0.5)
 
     def line(self, seconds):
         """What it says next."""
         self.answers += 1
-        command = f"for i in $(seq {seconds * 5}); do [ $(wc -l </run/out) -ge {self.answers} ] && " \
-                  f"break; sleep 0.2; done; sed -n {self.answers}p /run/out"
+        command = f"for i in $(seq {seconds * 5}); do " \
+                  f"[ $(wc -l </run/out) -ge {self.answers} ] && break; sleep 0.2; done; " \
+                  f"sed -n {self.answers}p /run/out"
         text = self.outer.must(command, seconds + 30).strip()
         if not text or text.startswith(("error", "no VM")):
             raise gl.Failed(f"L2: {text or self.outer.must('cat /run/out')}")
@@ -182,7 +237,8 @@ class Levels:
 
     def boot(self, cpus=4):
         """The VF's address in L1."""
-        self.outer.boot(self.vf, cpus)
+        self.outer.cpus = cpus
+        self.outer.boot(self.vf)
         pci = self.outer.take_vf()
         self.outer.load_keel()
         self.steer("watch")
