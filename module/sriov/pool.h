@@ -334,8 +334,9 @@ bool keel_vf_coming(const struct keel_vf *vf);
 struct net_device *keel_pf_netdev(const struct pci_dev *pf);
 bool keel_hw_users(struct pci_dev *pdev, char *why, size_t len);
 int keel_hw_isolated(struct pci_dev *pdev, char *why, size_t len);
-int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former);
-int keel_hw_take_back(struct pci_dev *pdev, bool *reset);
+int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former, char *why,
+		 size_t len);
+int keel_hw_take_back(struct pci_dev *pdev, bool *reset, char *why, size_t len);
 void keel_hw_give_back(struct pci_dev *pdev, const struct keel_vf_former *former);
 int keel_hw_reset(struct pci_dev *pdev, char *why, size_t len);
 int keel_hw_clean(struct pci_dev *pdev, u32 index, char *why, size_t len);

@@ -181,15 +181,12 @@ static void keel_vf_do_foreign(struct keel_vf *vf)
 
 	mutex_unlock(&keel_sriov.lock);
 	err = keel_hw_isolated(pdev, why, sizeof(why));
-	used = !err && keel_hw_users(pdev, why, sizeof(why));
-	if (!err && !used)
-		err = keel_hw_take(pdev, &former);
-	if (err == -ENOMEM)
-		strscpy(why, "memory is short", sizeof(why));
+	used = !err && (keel_hw_users(pdev, why, sizeof(why)) ||
+			keel_hw_take(pdev, &former, why, sizeof(why)));
 	mutex_lock(&keel_sriov.lock);
 	if (vf->gone)
 		return;
-	if (used || err == -ENOMEM) {
+	if (used) {
 		keel_vf_look_again(vf, why);
 	} else if (err) {
 		keel_vf_quarantine(vf, why);
@@ -286,10 +283,7 @@ static void keel_vf_do_release(struct keel_vf *vf)
 	mutex_unlock(&keel_sriov.lock);
 	used = keel_hw_users(pdev, why, sizeof(why));
 	begin = ktime_get_ns();
-	if (!used && keel_hw_take_back(pdev, &reset)) {
-		strscpy(why, "memory is short", sizeof(why));
-		used = true;
-	}
+	used = used || keel_hw_take_back(pdev, &reset, why, sizeof(why));
 	mutex_lock(&keel_sriov.lock);
 	if (vf->gone)
 		return;

@@ -9,12 +9,18 @@
  * rtnl_lock(). None is called with keel_sriov.lock held.
  */
 #include <linux/etherdevice.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/if_link.h>
 #include <linux/iommu.h>
 #include <linux/kmod.h>
 #include <linux/netdevice.h>
+#include <linux/path.h>
 #include <linux/pci.h>
+#include <linux/pid_namespace.h>
 #include <linux/rtnetlink.h>
+#include <linux/sched/task.h>
 #include <linux/vfio_pci_core.h>
 #include <net/net_namespace.h>
 
@@ -157,16 +163,48 @@ int keel_hw_isolated(struct pci_dev *pdev, char *why, size_t len)
 	return others.nr ? -EXDEV : 0;
 }
 
-/**
- * keel_hw_take - no driver is to have a VF, until keel says so
- * @pdev: the VF, which nobody uses
- * @former: set to what it had
- *
- * Whoever opens it by VFIO at this moment is waited for.
- *
- * Return: 0 or -ENOMEM.
+/* A kernel's thread may see another root, with no devices, than the host's first process. */
+static struct file *keel_hw_open(const char *path)
+{
+	struct task_struct *init = init_pid_ns.child_reaper;
+	struct path root = {};
+	struct file *file;
+
+	task_lock(init);
+	if (init->fs)
+		get_fs_root(init->fs, &root);
+	task_unlock(init);
+	if (!root.mnt)
+		return ERR_PTR(-ENOENT);
+	file = file_open_root(&root, path, O_RDWR, 0);
+	path_put(&root);
+	return file;
+}
+
+/*
+ * VFIO's group of a VF, open, and so nobody else's: only one can have it. A VMM closes a
+ * device first, and then takes out of the group's container what it had mapped there. If
+ * the driver goes before it has, VFIO frees the container's mappings under it, without
+ * waiting for the call (drivers/vfio/container.c, vfio_fops_unl_ioctl(); seen on 6.12).
+ * Return: NULL if this kernel has no groups, nor containers; or -EBUSY: somebody has it;
+ * or what else open() said.
  */
-int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former)
+static struct file *keel_hw_group_claim(struct pci_dev *pdev)
+{
+	struct iommu_group *group;
+	char path[32];
+
+	if (IS_ENABLED(CONFIG_VFIO_DEVICE_CDEV) && !IS_ENABLED(CONFIG_VFIO_GROUP))
+		return NULL;
+	group = iommu_group_get(&pdev->dev);
+	if (!group)
+		return NULL;
+	snprintf(path, sizeof(path), "dev/vfio/%d", iommu_group_id(group));
+	iommu_group_put(group);
+	return keel_hw_open(path);
+}
+
+static int keel_hw_no_driver(struct pci_dev *pdev, struct keel_vf_former *former)
 {
 	int err;
 
@@ -183,6 +221,42 @@ int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former)
 	device_unlock(&pdev->dev);
 	device_release_driver(&pdev->dev);
 	return 0;
+}
+
+/**
+ * keel_hw_take - no driver is to have a VF, until keel says so
+ * @pdev: the VF, which nobody uses
+ * @former: set to what it had
+ * @why: set to a sentence if it cannot be taken now
+ * @len: of that
+ *
+ * Nobody can open it by VFIO's group meanwhile; who does otherwise is waited for.
+ *
+ * Return: 0, or -errno: it may go better later.
+ */
+int keel_hw_take(struct pci_dev *pdev, struct keel_vf_former *former, char *why,
+		 size_t len)
+{
+	struct file *group = NULL;
+	int err;
+
+	if (keel_hw_has_driver(pdev, VFIO_PCI))
+		group = keel_hw_group_claim(pdev);
+	if (group == ERR_PTR(-EBUSY)) {
+		strscpy(why, "a process has its VFIO group open", len);
+		return -EBUSY;
+	}
+	if (IS_ERR(group)) {
+		snprintf(why, len, "its group in /dev/vfio cannot be opened (error %ld)",
+			 -PTR_ERR(group));
+		return PTR_ERR(group);
+	}
+	err = keel_hw_no_driver(pdev, former);
+	if (err)
+		strscpy(why, "memory is short", len);
+	if (group)
+		fput(group);
+	return err;
 }
 
 /*
@@ -209,13 +283,15 @@ static struct vfio_pci_core_device *keel_hw_vfio_get(struct pci_dev *pdev,
  * keel_hw_take_back - take a VF from vfio-pci, after a lease
  * @pdev: the VF, which nobody uses
  * @reset: set to whether it has been reset since anybody used it
+ * @why: set to a sentence if it cannot be taken now
+ * @len: of that
  *
  * VFIO resets a device when the last that has it open lets it go, and keeps in mind if that
  * failed. It is asked when nobody can open the device any more.
  *
- * Return: 0 or -ENOMEM.
+ * Return: as keel_hw_take().
  */
-int keel_hw_take_back(struct pci_dev *pdev, bool *reset)
+int keel_hw_take_back(struct pci_dev *pdev, bool *reset, char *why, size_t len)
 {
 	struct vfio_pci_core_device *core;
 	struct module *owner;
@@ -223,7 +299,7 @@ int keel_hw_take_back(struct pci_dev *pdev, bool *reset)
 	int err;
 
 	core = keel_hw_vfio_get(pdev, &owner);
-	err = keel_hw_take(pdev, &former);
+	err = keel_hw_take(pdev, &former, why, len);
 	*reset = core && !core->needs_reset;
 	if (core) {
 		put_device(&core->vdev.device);

@@ -18,6 +18,7 @@ import guestlib as gl  # noqa: E402
 TUNSETIFF, IFF_TAP_NO_PI = 0x400454ca, 0x1002
 KVM_CREATE_VM = 0xae01
 VFIO_SET_IOMMU, VFIO_GROUP_SET_CONTAINER, VFIO_GROUP_GET_DEVICE_FD = 0x3b66, 0x3b68, 0x3b6a
+VFIO_IOMMU_UNMAP_DMA = 0x3b72
 VFIO_TYPE1V2_IOMMU = 3
 CONF, KEELD_LOG = "/tmp/keel.conf", "/log/keeld.log"
 PCI = "/sys/bus/pci/devices"
@@ -82,6 +83,14 @@ class Opened:
         # Of what can be written to, what the call returns is returned.
         self.fds.append(fcntl.ioctl(self.fds[1], VFIO_GROUP_GET_DEVICE_FD,
                                     bytearray(vf.encode() + b"\0")))
+
+    def close_device(self):
+        """As a VMM does first."""
+        os.close(self.fds.pop())
+
+    def unmap(self):
+        """And then this: all that it had mapped, of which there is nothing here."""
+        fcntl.ioctl(self.fds[0], VFIO_IOMMU_UNMAP_DMA, struct.pack("IIQQ", 24, 0, 0, 1 << 32))
 
     def __enter__(self):
         return self
