@@ -119,15 +119,8 @@ class Outer(gl.Guest):
             there.start_with(0, "-incoming", f"unix:{sock}")
             gl.wait_for("it listens", lambda: os.path.exists(sock), 20)
             q.call("migrate", uri=f"unix:{sock}")
-
-            def over():
-                info = q.call("query-migrate")
-                if info["status"] in ("failed", "cancelled"):
-                    raise gl.Failed(f"the migration failed: {info}")
-                return info["status"] == "completed" and info
-            info = gl.wait_for("it is there", over, 120, 0.5)
+            there.downtime = gl.migrated(lambda: q.call("query-migrate"), 120, 0.5)["downtime"]
         self.end()
-        there.downtime = info["downtime"]
         return there
 
     def shown(self):

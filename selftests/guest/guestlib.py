@@ -377,6 +377,16 @@ class Qmp:
                 return e
 
 
+def migrated(query, seconds, step):
+    """QEMU's figures of a migration, once it is over. query: returns what query-migrate says."""
+    def over():
+        info = query()
+        if info["status"] in ("failed", "cancelled"):
+            raise Failed(f"the migration failed: {info}")
+        return info["status"] == "completed" and info
+    return wait_for("it is there", over, seconds, step)
+
+
 class Relay:
     """A monitor at PATH that passes all on to the one of a guest, but for what
     CLIENT(line) and SERVER(line) have to say of a line of either: they are called

@@ -283,13 +283,7 @@ class Traveller:
         time.sleep(1)
         begin = time.monotonic_ns()
         self.qmp("migrate", uri=f"tcp:{address(to.number)}:{self.incoming}")
-
-        def over():
-            info = self.qmp("query-migrate")
-            if info["status"] in ("failed", "cancelled"):
-                raise gl.Failed(f"the migration failed: {info}")
-            return info["status"] == "completed" and info
-        info = gl.wait_for("it is there", over, 90, 0.05)
+        info = gl.migrated(lambda: self.qmp("query-migrate"), 90, 0.05)
         end = time.monotonic_ns()
         # As libvirt does.
         self.host.kill(self.pid)
