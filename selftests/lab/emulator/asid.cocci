@@ -34,11 +34,17 @@ symbol cs, asid, new_cr0, new_cr3, new_cr4;
 +} guest_tlbs[256];
 +static bool guest_tlb_used[256];
 +
-+/* None is emptied for that: they belong to what is loaded. */
++/*
++ * No TLB is emptied for that: they belong to what is loaded. Nor what is known of where
++ * jumps lead, which host and guest have apart: whoever changes a bit that has to do with
++ * paging loses it, so that none changes, but for paging itself.
++ */
 +static void load_crs(CPUX86State *env, uint64_t cr0, uint64_t cr3, uint64_t cr4)
 +{
 +	uint16_t dirty = tlb_set_dirty_modes(env_cpu(env), 0);
 +
++	env->cr[0] = (env->cr[0] & CR0_PG_MASK) | (cr0 & ~CR0_PG_MASK);
++	env->cr[4] = cr4;
 +	cpu_x86_update_cr0(env, cr0);
 +	cpu_x86_update_cr4(env, cr4);
 +	env->cr[3] = cr3;
