@@ -17,6 +17,7 @@ struct job {
 	struct keel *keel;
 	struct qmp q;
 	struct view view;
+	bool changed;		/* of job_run() */
 	struct keel_pools state;
 	json_t *plugged;	/* of plug_list() */
 };
@@ -140,7 +141,7 @@ static int put_in_one(struct job *j, const struct keel_pool_vf *vf)
 	if (!port)
 		return 0;
 	if (plug_nic(&j->q, &j->view, j->pid, port->name, &nic) ||
-	    node_let_lock(j->pid, view_memory(&j->view)) ||
+	    node_let_lock(j->pid, view_memory(&j->q, &j->view)) ||
 	    node_give(vf->pci, j->pid))
 		return -1;
 	err = plug_add(&j->q, &j->view, vf, &nic);
@@ -190,7 +191,7 @@ static int look_and_do(struct job *j)
 	if (keel_pools_get(j->keel, &j->state))
 		return fail("%s", keel_error(j->keel));
 	leases = is_leased(j, NULL);
-	if (view_get(&j->q, &j->view, leases || wants_mac(j)))
+	if (view_get(&j->q, &j->view, j->changed && (leases || wants_mac(j))))
 		return -1;
 	j->plugged = plug_list(&j->q, &j->view, leases);
 	if (!j->plugged)
@@ -210,12 +211,14 @@ static int look_and_do(struct job *j)
  * job_run - bring a VM to what keel has leased to it
  * @vm: its number in keel's registry
  * @pid: the VMM
+ * @changed: keel has told something of it, so that there is something to do, most likely.
+ *	Else it may well be as it should be, and its monitor is asked for no more than that.
  *
  * Return: 0, or -1 after fail() or bad(): once more, later.
  */
-int job_run(uint32_t vm, uint32_t pid)
+int job_run(uint32_t vm, uint32_t pid, bool changed)
 {
-	struct job j = { .vm = vm, .pid = pid, .q.fd = -1 };
+	struct job j = { .vm = vm, .pid = pid, .changed = changed, .q.fd = -1 };
 	int err;
 
 	if (keel_open(&j.keel))

@@ -40,13 +40,13 @@ struct view {
 	json_t *pci;		/* of query-pci; NULL: not asked, or so no longer */
 };
 
-int view_get(struct qmp *q, struct view *view, bool network);
+int view_get(struct qmp *q, struct view *view, bool more);
 void view_put(struct view *view);
 const char *view_network(struct qmp *q, struct view *view);
 int view_pci(struct qmp *q, struct view *view);
 void view_pci_changes(struct view *view);
 int view_may(const struct view *view);
-uint64_t view_memory(const struct view *view);
+uint64_t view_memory(struct qmp *q, struct view *view);
 
 /* plug.c: over a VM's monitor */
 struct nic {
@@ -80,7 +80,7 @@ int switch_tell(const uint8_t *mac, const char *port, bool stay);
 void switch_moved_to_vf(const struct keel_pool_vf *vf, const char *bridge);
 
 /* job.c: what is to be done in a VM */
-int job_run(uint32_t vm, uint32_t pid);
+int job_run(uint32_t vm, uint32_t pid, bool changed);
 
 /* notify.c */
 void notify(const char *text);

@@ -23,6 +23,7 @@ struct vm {
 	uint64_t done;		/* what that was when the last job began */
 	uint64_t retry_ns;	/* not before; 0: whenever something changes */
 	bool busy;		/* a job is under way */
+	bool changed;		/* for the job: since this started */
 	bool failed;
 	char why[256];		/* what was said last of it */
 	pthread_t thread;
@@ -42,7 +43,7 @@ static void *job(void *arg)
 	struct vm *vm = arg;
 	uint64_t one = 1;
 
-	vm->failed = job_run(vm->id, vm->pid);
+	vm->failed = job_run(vm->id, vm->pid, vm->changed);
 	if (!vm->failed)
 		vm->why[0] = 0;
 	else if (strcmp(vm->why, error_text() ?: ""))
@@ -58,6 +59,8 @@ static void *job(void *arg)
 static void begin(struct vm *vm)
 {
 	vm->busy = true;
+	/* What is there when this starts has been brought to what it should be, mostly. */
+	vm->changed = settled;
 	vm->done = vm->seen;
 	vm->retry_ns = 0;
 	if (pthread_create(&vm->thread, NULL, job, vm)) {

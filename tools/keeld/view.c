@@ -19,12 +19,12 @@ static unsigned int queue_network(struct qmp *q)
  * view_get - ask a monitor
  * @q: the monitor
  * @view: (out) what it says; for view_put(), whatever comes of it
- * @network: its network devices and its memory, too, and where there is a place for one:
- *	something is to be plugged in, perhaps
+ * @more: its network devices and its memory, too, and where there is a place for one:
+ *	something is to be plugged in, most likely; if not, who needs them asks then
  *
  * Return: 0, or -1 after fail().
  */
-int view_get(struct qmp *q, struct view *view, bool network)
+int view_get(struct qmp *q, struct view *view, bool more)
 {
 	unsigned int devices, run, migration, text = 0, memory = 0, pci = 0;
 
@@ -32,7 +32,7 @@ int view_get(struct qmp *q, struct view *view, bool network)
 	devices = qmp_queue(q, "qom-list", json_pack("{s:s}", "path", PERIPHERAL));
 	run = qmp_queue(q, "query-status", NULL);
 	migration = qmp_queue(q, "query-migrate", NULL);
-	if (network) {
+	if (more) {
 		text = queue_network(q);
 		memory = qmp_queue(q, "query-memory-size-summary", NULL);
 		pci = qmp_queue(q, "query-pci", NULL);
@@ -144,10 +144,13 @@ int view_may(const struct view *view)
 	       fail("the VM is being migrated or saved: nothing is plugged in or out meanwhile");
 }
 
-/** view_memory - how much memory the guest has, in bytes */
-uint64_t view_memory(const struct view *view)
+/** view_memory - how much memory the guest has, in bytes; 0 if @q does not say */
+uint64_t view_memory(struct qmp *q, struct view *view)
 {
-	uint64_t base = json_integer_value(json_object_get(view->memory, "base-memory"));
+	uint64_t base;
 
+	if (!view->memory)
+		view->memory = qmp_try(q, "query-memory-size-summary", NULL, -1, QMP_CALL_MS);
+	base = json_integer_value(json_object_get(view->memory, "base-memory"));
 	return base + json_integer_value(json_object_get(view->memory, "plugged-memory"));
 }
