@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -159,6 +160,18 @@ static int arm_soon(struct ksnap *s, struct keel_snap_arm *a)
 	return ret;
 }
 
+/*
+ * What a CPU has in a batch on its way to the LRU is saved eagerly, too, though
+ * not counted as held. migrate_pages() empties all batches before it looks for
+ * pages, of which there are none between a node and itself.
+ */
+static int empty_batches(void)
+{
+	unsigned long node = 1;
+
+	return syscall(SYS_migrate_pages, 0, 64UL, &node, &node) ? -errno : 0;
+}
+
 static bool goes_on(struct world *w)
 {
 	uint64_t end = now_ns() + 20 * 1000000000ULL;
@@ -185,6 +198,7 @@ TEST_F(pin, written_after_the_instant)
 	ASSERT_EQ(0, uring_pin(&self->ring, self->at, PINS * PG));
 	ASSERT_EQ(0, begin(&self->snap, &self->w, 0));
 	ASSERT_EQ(0, ksnap_prepare(&self->snap));
+	ASSERT_EQ(0, empty_batches());
 	ASSERT_EQ(0, arm_soon(&self->snap, &a));
 	EXPECT_EQ(variant->pinned, a.pinned);
 	ASSERT_EQ(0, ksnap_stat(&self->snap, &st));
@@ -303,6 +317,7 @@ TEST_F(pin, as_many_as_allowed)
 	ASSERT_EQ(0, uring_pin(&self->ring, self->at, PINS * PG));
 	ASSERT_EQ(0, begin(&self->snap, &self->w, variant->pinned));
 	ASSERT_EQ(0, ksnap_prepare(&self->snap));
+	ASSERT_EQ(0, empty_batches());
 	ASSERT_EQ(0, arm_soon(&self->snap, &a));
 	EXPECT_EQ(variant->pinned, a.pinned);
 	ASSERT_EQ(0, ksnap_drain(&self->snap, 0, 0));
