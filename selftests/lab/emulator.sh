@@ -6,8 +6,13 @@
 
 emulator_build=(--target-list=x86_64-softmmu --without-default-features
 	--enable-system --enable-tcg --enable-slirp --enable-virtfs --enable-attr
-	--disable-docs --disable-install-blobs --disable-download
+	--without-default-devices --with-devices-x86_64=lab
+	--disable-docs --disable-debug-info --disable-install-blobs --disable-download
 	--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
+# What the machines of boot.sh have, and then what PXB and IGB use without asking for it.
+emulator_devices=(Q35 PCIE_PORT VTD VIRTIO_PCI VIRTIO_NET VIRTIO_BLK VIRTIO_9P VIRTIO_RNG
+	VIRTIO_SERIAL SERIAL_ISA DIMM PXB IGB_PCI_EXPRESS)
+emulator_devices+=(CXL CXL_MEM_DEVICE E1000E_PCI_EXPRESS)
 emulator_mended=(
 	"ignne.cocci target/i386/tcg/system/fpu_helper.c"
 	"vmrun.cocci target/i386/tcg/system/svm_helper.c"
@@ -19,7 +24,7 @@ emulator_mended=(
 
 emulator_dir() {
 	{
-		echo "${emulator_build[*]} ${emulator_mended[*]}"
+		echo "${emulator_build[*]} ${emulator_devices[*]} ${emulator_mended[*]}"
 		cat "$lab_dir"/emulator/*.cocci
 		# shellcheck disable=SC2016
 		dpkg-query --admindir="$cache/root-trixie/var/lib/dpkg" \
@@ -39,7 +44,7 @@ emulator_make() {
 	local dir tmp jobs
 	dir=$(emulator_dir)
 	[ -e "$dir/qemu-system-x86_64" ] && return
-	say "building the emulator in $dir (about 4 minutes on two cores)"
+	say "building the emulator in $dir (about 2 minutes on two cores)"
 	rm -rf "$cache"/emulator.tmp.*
 	tmp=$cache/emulator.tmp.$$
 	jobs=$(nproc)
@@ -47,6 +52,7 @@ emulator_make() {
 	cp "$lab_dir"/emulator/*.cocci "$tmp/"
 	emulator_source "$tmp" || die "the source of QEMU cannot be had"
 	printf '%s\n' "${emulator_mended[@]}" >"$tmp/mended"
+	printf 'CONFIG_%s=y\n' "${emulator_devices[@]}" >"$tmp/source/configs/devices/x86_64-softmmu/lab.mak"
 	# shellcheck disable=SC2016
 	in_root "$cache/root-trixie" "$tmp:scratch" -- sh -euc '
 		jobs=$1
