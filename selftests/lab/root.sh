@@ -37,7 +37,8 @@ root_make() {
 		say "making a Debian $suite root in $root (about 1 minute, 1.5 GB)"
 		need_command mmdebstrap
 		rm -rf --one-file-system "$root".tmp.*
-		mmdebstrap --quiet --variant=minbase --components=main \
+		# Hosts boot with an initramfs of their own; a kernel's takes half of the time.
+		INITRD=No mmdebstrap --quiet --variant=minbase --components=main \
 			--aptopt='APT::Install-Recommends "false"' \
 			--skip=cleanup/apt/lists \
 			--include="$(IFS=,; echo "${packages[*]}")" \
@@ -60,8 +61,9 @@ root_backports_add() {
 	local root=$1
 
 	[ -e "$root/.keel-backports" ] && return
-	say "adding the backports kernel to $root (about 2 minutes)"
+	say "adding the backports kernel to $root (about 1 minute)"
 	in_root "$root" /etc/resolv.conf:etc/resolv.conf -- sh -euc '
+		export INITRD=No
 		sed -n "s/ trixie main$/ trixie-backports main/p" /etc/apt/sources.list \
 			>/etc/apt/sources.list.d/backports.list
 		apt-get update -q
