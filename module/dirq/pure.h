@@ -106,16 +106,17 @@ enum irq_source_at {
  * irq_source_choose - where to pass a signal on
  * @where: the target's word
  * @fallback: enum keel_irq_fallback, if it does not run
+ *
+ * Wait and wake are the same to it: nobody has to be brought out of the guest, so no
+ * other CPU is interrupted, and KVM wakes the target up from here.
  */
 static inline enum irq_source_at irq_source_choose(u64 where, u32 fallback)
 {
-	if (KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_OFFLINE)
-		return IRQ_SOURCE_HERE;
 	if (KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_RUNNING)
 		return IRQ_SOURCE_THERE;
+	if (KEEL_IRQ_STATE(where) == KEEL_IRQ_STATE_OFFLINE)
+		return IRQ_SOURCE_HERE;
 	switch (fallback) {
-	case KEEL_IRQ_FALLBACK_WAIT:
-		return IRQ_SOURCE_THERE;
 	case KEEL_IRQ_FALLBACK_NODE:
 		return IRQ_SOURCE_NODE;
 	case KEEL_IRQ_FALLBACK_HOUSEKEEPING:

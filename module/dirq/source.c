@@ -6,11 +6,15 @@
  * its own CPU, and if that is an irqfd, KVM interrupts the target's CPU from there.
  * A source stands between: it is signalled instead of the irqfd, and signals that on
  * the CPU where the target runs, by an interrupt which brings that CPU out of the
- * guest at the same time.
+ * guest at the same time. If the target does not run there is nobody to be brought out,
+ * and it is signalled where it comes, unless the fallback names other CPUs.
  *
  * A signal is taken in the wake-up of the eventfd, where another must not be signalled
- * (eventfds do not nest), so also one for this CPU goes by an interrupt of its own.
- * Those that come before it is passed on are one, as they are for every reader of an
+ * (eventfds do not nest). An irqfd may be: its one reader signals no eventfd, and is
+ * called as a signal would call it. What is no irqfd, or not at the moment, is left to
+ * an interrupt of this CPU.
+ *
+ * Signals that come before one is passed on are one, as they are for every reader of an
  * eventfd. None is lost: what is taken is pending, and stays that until a function on
  * some CPU has begun to pass it on; a CPU that goes offline calls such functions first.
  *
@@ -56,13 +60,13 @@ static u32 keel_source_any(const struct cpumask *mask, u32 here)
 }
 
 /*
- * The table that a source's target is in now, and its number there. Return: NULL if it
- * has none; under RCU.
+ * The table that a source's target is in now, and its number there. With interrupts
+ * off, which RCU waits for. Return: NULL if it has none.
  */
 static const struct keel_irq_table *keel_source_target(const struct keel_source *s,
 						       int *target)
 {
-	const struct keel_irq_table *table = rcu_dereference(s->table);
+	const struct keel_irq_table *table = rcu_dereference_sched(s->table);
 
 	*target = READ_ONCE(s->target);
 	/* The number may be of the table before. */
@@ -104,15 +108,39 @@ static void keel_source_count(struct keel_source *s)
 	int target;
 	u64 where;
 
+	lockdep_assert_irqs_disabled();
 	c->total++;
-	rcu_read_lock();
 	table = keel_source_target(s, &target);
 	if (table) {
 		where = keel_irq_where(table, target);
 		keel_irq_count(c, where, smp_processor_id());
 		trace_keel_irq(s->vm->id, READ_ONCE(s->route.gsi), 0, target, where);
 	}
-	rcu_read_unlock();
+}
+
+/*
+ * Call the reader of an irqfd as eventfd_signal() would, which must not be called from
+ * another eventfd's wake-up. Readers of no other kind come first and take all for
+ * themselves. The count is left alone: such a reader empties it, and does not ask how
+ * much there was. Return: false if nobody of that kind waits for the sink.
+ */
+static bool keel_source_irqfd(struct keel_source *s)
+{
+	const unsigned int kind = WQ_FLAG_PRIORITY | WQ_FLAG_EXCLUSIVE;
+	wait_queue_entry_t *first;
+	unsigned long flags;
+	bool is;
+
+	/* One route does not lead to another, so this is the innermost. */
+	spin_lock_irqsave_nested(&s->to_wqh->lock, flags, SINGLE_DEPTH_NESTING);
+	first = list_first_entry_or_null(&s->to_wqh->head, wait_queue_entry_t, entry);
+	is = first && (first->flags & kind) == kind;
+	if (is) {
+		keel_source_count(s);
+		__wake_up_locked_key(s->to_wqh, TASK_NORMAL, poll_to_key(EPOLLIN));
+	}
+	spin_unlock_irqrestore(&s->to_wqh->lock, flags);
+	return is;
 }
 
 /* In an interrupt of the CPU that was chosen. */
@@ -134,7 +162,7 @@ static void keel_source_here(struct irq_work *work)
 	keel_source_pass_on(container_of(work, struct keel_source, here));
 }
 
-/* With interrupts off. */
+/* Under the lock of the source's wait queue, with interrupts off. */
 static void keel_source_signalled(struct keel_source *s)
 {
 	u32 here = smp_processor_id(), cpu;
@@ -142,15 +170,16 @@ static void keel_source_signalled(struct keel_source *s)
 	/* One is on its way, and has not begun: it stands for this one, too. */
 	if (atomic_xchg(&s->pending, 1))
 		return;
-	rcu_read_lock();
 	cpu = keel_source_cpu(s, here);
-	rcu_read_unlock();
 	/* A CPU that is offline by now refuses. */
-	if (cpu == here || smp_call_function_single_async(cpu, &s->there))
+	if (cpu != here && !smp_call_function_single_async(cpu, &s->there))
+		return;
+	if (keel_source_irqfd(s))
+		atomic_set(&s->pending, 0);
+	else
 		irq_work_queue(&s->here);
 }
 
-/* Under the lock of the eventfd's wait queue, with interrupts off. */
 static int keel_source_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 			    void *key)
 {
@@ -171,32 +200,41 @@ static int keel_source_wake(wait_queue_entry_t *wait, unsigned int mode, int syn
 
 struct keel_source_poll {
 	poll_table table;
-	struct keel_source *source;
+	wait_queue_head_t *wqh;
 };
 
-static void keel_source_queue(struct file *file, wait_queue_head_t *wqh,
+static void keel_source_found(struct file *file, wait_queue_head_t *wqh,
 			      poll_table *table)
 {
-	struct keel_source *s = container_of(table, struct keel_source_poll, table)->source;
+	container_of(table, struct keel_source_poll, table)->wqh = wqh;
+}
 
-	s->wqh = wqh;
-	add_wait_queue(wqh, &s->wait);
+/* Hold a file's eventfd, and find where its readers wait. */
+static struct eventfd_ctx *keel_source_eventfd(struct file *file, wait_queue_head_t **wqh)
+{
+	struct eventfd_ctx *ctx = eventfd_ctx_fileget(file);
+	struct keel_source_poll p = {};
+
+	if (!IS_ERR(ctx)) {
+		init_poll_funcptr(&p.table, keel_source_found);
+		vfs_poll(file, &p.table);
+		*wqh = p.wqh;
+	}
+	return ctx;
 }
 
 /* From here on it is passed on; also what was signalled before. */
-static void keel_source_begin(struct keel_source *s, struct file *from)
+static void keel_source_begin(struct keel_source *s)
 {
-	struct keel_source_poll p = { .source = s };
 	u64 count;
 
 	init_waitqueue_func_entry(&s->wait, keel_source_wake);
-	init_poll_funcptr(&p.table, keel_source_queue);
-	vfs_poll(from, &p.table);
-	spin_lock_irq(&s->wqh->lock);
+	add_wait_queue(s->from_wqh, &s->wait);
+	spin_lock_irq(&s->from_wqh->lock);
 	eventfd_ctx_do_read(s->from, &count);
 	if (count)
 		keel_source_signalled(s);
-	spin_unlock_irq(&s->wqh->lock);
+	spin_unlock_irq(&s->from_wqh->lock);
 }
 
 static void keel_source_free(struct keel_source *s)
@@ -219,7 +257,7 @@ static void keel_source_end(struct keel_source *s)
 	list_del(&s->node);
 	keel_sources_nr--;
 	/* What is signalled from here on stays in the eventfd. */
-	remove_wait_queue(s->wqh, &s->wait);
+	remove_wait_queue(s->from_wqh, &s->wait);
 	/* What was before is passed on: an interrupt is on its way to some CPU. */
 	while (atomic_read(&s->pending))
 		cpu_relax();
@@ -315,7 +353,7 @@ static const char *keel_source_clashes(const struct keel_source *s)
 
 /* All but what others have to do with. */
 static struct keel_source *keel_source_alloc(struct keel_vm *vm, int vcpu_id,
-					     struct file *from, int to_fd,
+					     struct file *from, struct file *to,
 					     const char **why)
 {
 	struct keel_source *s = kzalloc(sizeof(*s), GFP_KERNEL);
@@ -335,12 +373,12 @@ static struct keel_source *keel_source_alloc(struct keel_vm *vm, int vcpu_id,
 	err = -ENOMEM;
 	if (!s->counts)
 		goto free;
-	s->from = eventfd_ctx_fileget(from);
+	s->from = keel_source_eventfd(from, &s->from_wqh);
 	*why = NOT_FROM;
 	err = PTR_ERR_OR_ZERO(s->from);
 	if (err)
 		goto free;
-	s->to = eventfd_ctx_fdget(to_fd);
+	s->to = keel_source_eventfd(to, &s->to_wqh);
 	*why = NOT_TO;
 	err = PTR_ERR_OR_ZERO(s->to);
 	if (err)
@@ -353,7 +391,7 @@ free:
 }
 
 /* The room's lock is held. Return: the id, or why not. */
-static int keel_source_add(struct keel_source *s, struct file *from, const char **why)
+static int keel_source_add(struct keel_source *s, const char **why)
 {
 	struct keel_irq_table *table = keel_dirq_look_for(s->vm);
 
@@ -379,7 +417,7 @@ static int keel_source_add(struct keel_source *s, struct file *from, const char 
 	s->id = keel_sources_last;
 	keel_sources_nr++;
 	list_add_tail(&s->node, &keel_dirq.sources);
-	keel_source_begin(s, from);
+	keel_source_begin(s);
 	return s->id;
 }
 
@@ -398,31 +436,33 @@ static int keel_source_add(struct keel_source *s, struct file *from, const char 
  */
 int keel_source_create(u32 vm, int vcpu_id, int from_fd, int to_fd, const char **why)
 {
+	struct file *from = fget(from_fd), *to = fget(to_fd);
 	struct keel_vm *v = keel_vm_lookup(vm);
 	struct keel_source *s;
-	struct file *from;
 	int ret;
 
-	*why = NO_VM;
-	if (!v)
-		return -ENOENT;
-	from = fget(from_fd);
-	if (!from) {
-		*why = NOT_FROM;
-		keel_vm_put(v);
-		return -EBADF;
+	*why = !v ? NO_VM : !from ? NOT_FROM : NOT_TO;
+	ret = !v ? -ENOENT : -EBADF;
+	if (!v || !from || !to) {
+		if (v)
+			keel_vm_put(v);
+		goto put;
 	}
-	s = keel_source_alloc(v, vcpu_id, from, to_fd, why);
-	if (IS_ERR(s)) {
-		fput(from);
-		return PTR_ERR(s);
-	}
+	s = keel_source_alloc(v, vcpu_id, from, to, why);
+	ret = PTR_ERR_OR_ZERO(s);
+	if (ret)
+		goto put;
 	mutex_lock(&keel_dirq.lock);
-	ret = keel_source_add(s, from, why);
+	ret = keel_source_add(s, why);
 	mutex_unlock(&keel_dirq.lock);
-	fput(from);
 	if (ret < 0)
 		keel_source_free(s);
+put:
+	/* Until now, so that the end of a source that nobody else has is heard. */
+	if (to)
+		fput(to);
+	if (from)
+		fput(from);
 	return ret;
 }
 

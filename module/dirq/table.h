@@ -224,7 +224,8 @@ struct keel_route {
  * @vcpu_id: of the target, -1: whomever the guest means with @to's interrupt
  * @from: who signals it; held
  * @to: what is signalled then; held
- * @wqh: @from's; @wait: ours there
+ * @from_wqh: where its readers wait; @wait: keel there
+ * @to_wqh: where those of @to do
  * @there, @here: how it is passed on to another CPU, and on this one
  * @pending: it has been signalled, and @to has not been since
  * @closed: nobody can signal it any more
@@ -240,7 +241,8 @@ struct keel_source {
 	int vcpu_id;
 	struct eventfd_ctx *from;
 	struct eventfd_ctx *to;
-	wait_queue_head_t *wqh;
+	wait_queue_head_t *from_wqh;
+	wait_queue_head_t *to_wqh;
 	wait_queue_entry_t wait;
 	call_single_data_t there;
 	struct irq_work here;
