@@ -202,7 +202,8 @@ enum keel_irq_mode {
  *   wait: to the CPU where the target was last. node: to any CPU of that one's
  *   NUMA node. housekeeping: to any of the CPUs that are not isolated. wake:
  *   nowhere else than without keel; the target is woken up from there.
- *   inherit: (request) of a VM: as the host; of a target: as its VM.
+ *   inherit: (request) of a VM: as the host; of a target: as its VM. What is
+ *   passed on from an eventfd stays where it comes with wait, too.
  */
 enum keel_irq_fallback {
 	KEEL_IRQ_FALLBACK_WAIT,
