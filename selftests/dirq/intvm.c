@@ -46,17 +46,24 @@ static int program_all(struct intvm *v)
 	return ioctl(v->vm.fd, KVM_SET_GSI_ROUTING, &r) ? -errno : 0;
 }
 
+int intvm_mask(struct intvm *v, int i, bool masked)
+{
+	struct kvm_irqfd irqfd = { .fd = v->src[i].sink, .gsi = GSI + i };
+
+	if (masked)
+		irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
+	return ioctl(v->vm.fd, KVM_IRQFD, &irqfd) ? -errno : 0;
+}
+
 static int add_source(struct intvm *v, int i)
 {
-	struct kvm_irqfd irqfd = { .gsi = GSI + i };
 	struct intvm_source *s = &v->src[i];
 
 	s->source = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->sink = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->source < 0 || s->sink < 0)
 		return -errno;
-	irqfd.fd = s->sink;
-	return ioctl(v->vm.fd, KVM_IRQFD, &irqfd) ? -errno : 0;
+	return intvm_mask(v, i, false);
 }
 
 /* Those of this process that were there before have lower numbers. */

@@ -48,6 +48,8 @@ int intvm_take_vf(struct intvm *v, const char *bdf);
 /* keel is to pass source @i on, to @vcpu or (-1) to whom the sink is for. */
 int intvm_route(struct intvm *v, struct knl *nl, int i, int vcpu);
 int intvm_unroute(struct intvm *v, struct knl *nl, int i);
+/* Masked, source @i's sink is no irqfd: what comes waits in it, as VMMs have it. */
+int intvm_mask(struct intvm *v, int i, bool masked);
 /* The guest wants source @i elsewhere; nothing is in flight of it. */
 int intvm_program(struct intvm *v, int i, int vcpu, int vector);
 /* One interrupt by source @i, which may not have arrived yet. */

@@ -48,7 +48,7 @@ struct part {
 	const char *name;
 	unsigned int hz;		/* each vCPU is moved as often a second */
 	bool hotplug;
-	bool churn;			/* routes are deleted and made all the time */
+	int (*change)(int v, int i);	/* is done to one source after the other */
 	uint32_t mode, fallback;
 };
 
@@ -120,21 +120,32 @@ static void *plugger(void *arg)
 	return NULL;
 }
 
-static int error_of_churn;
+static int reroute(int v, int i)
+{
+	return intvm_unroute(&vm[v], &nl, i) ?: intvm_route(&vm[v], &nl, i, -1);
+}
 
-static void *churner(void *arg)
+/* As its VMM does when the guest masks a vector for a while. */
+static int mask(int v, int i)
+{
+	int ret = intvm_mask(&vm[v], i, true);
+
+	nap_us(2000);
+	return ret ?: intvm_mask(&vm[v], i, false);
+}
+
+static int error_of_change;
+
+static void *changer(void *arg)
 {
 	const struct part *p = arg;
 	uint64_t seed = 2;
 
-	while (p->churn && !READ_ONCE(stop) && !error_of_churn) {
+	while (p->change && !READ_ONCE(stop) && !error_of_change) {
 		int v = rnd64(&seed) % VMS, i = rnd64(&seed) % SOURCES;
 
-		if (!is_route(v, i))
-			continue;
-		error_of_churn = intvm_unroute(&vm[v], &nl, i);
-		if (!error_of_churn)
-			error_of_churn = intvm_route(&vm[v], &nl, i, -1);
+		if (is_route(v, i))
+			error_of_change = p->change(v, i);
 	}
 	return NULL;
 }
@@ -212,25 +223,26 @@ static int send_from_all(void)
 static void run(const struct part *p)
 {
 	struct knl_irq_counts before;
-	pthread_t move, plug_thread, churn;
+	pthread_t move, plug_thread, change;
 	int error = knl_irq_set(&nl, p->mode) ?: knl_irq_fallback(&nl, p->fallback);
 
 	counted(&before);
 	WRITE_ONCE(stop, false);
 	pthread_create(&move, NULL, mover, (void *)p);
 	pthread_create(&plug_thread, NULL, plugger, (void *)p);
-	pthread_create(&churn, NULL, churner, (void *)p);
+	pthread_create(&change, NULL, changer, (void *)p);
 	if (!error)
 		error = send_from_all();
 	WRITE_ONCE(stop, true);
 	pthread_join(move, NULL);
 	pthread_join(plug_thread, NULL);
-	pthread_join(churn, NULL);
-	if (!p->churn)
+	pthread_join(change, NULL);
+	/* Routes that are new begin to count anew. */
+	if (p->change != reroute)
 		report(p, &before);
-	if (error || error_of_churn)
-		ksft_print_msg("%s, %s\n", strerror(-error), strerror(-error_of_churn));
-	ksft_test_result(!error && !error_of_churn && all_exact(),
+	if (error || error_of_change)
+		ksft_print_msg("%s, %s\n", strerror(-error), strerror(-error_of_change));
+	ksft_test_result(!error && !error_of_change && all_exact(),
 			 "%s: none of %d lost, twice, or elsewhere\n", p->name, interrupts);
 }
 
@@ -247,13 +259,14 @@ static void reprogram(void)
 }
 
 static const struct part parts[] = {
-	{ "not steered", 0, false, false, KEEL_IRQ_MODE_WATCH, KEEL_IRQ_FALLBACK_WAIT },
-	{ "steered", 0, false, false, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAIT },
-	{ "10 moves a second", 10, true, false, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAIT },
-	{ "100 moves a second", 100, true, false, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_NODE },
-	{ "1000 moves a second", 1000, true, false, KEEL_IRQ_MODE_STEER,
+	{ "not steered", 0, false, NULL, KEEL_IRQ_MODE_WATCH, KEEL_IRQ_FALLBACK_WAIT },
+	{ "steered", 0, false, NULL, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAIT },
+	{ "10 moves a second", 10, true, NULL, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAIT },
+	{ "100 moves a second", 100, true, NULL, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_NODE },
+	{ "1000 moves a second", 1000, true, NULL, KEEL_IRQ_MODE_STEER,
 	  KEEL_IRQ_FALLBACK_HOUSEKEEPING },
-	{ "routes come and go", 100, true, true, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAKE },
+	{ "irqfds come and go", 100, true, mask, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAIT },
+	{ "routes come and go", 100, true, reroute, KEEL_IRQ_MODE_STEER, KEEL_IRQ_FALLBACK_WAKE },
 };
 
 int main(int argc, char **argv)
