@@ -59,40 +59,43 @@ static u32 keel_source_any(const struct cpumask *mask, u32 here)
 					      cpumask_any_and(mask, cpu_online_mask);
 }
 
-/*
- * The table that a source's target is in now, and its number there. With interrupts
- * off, which RCU waits for. Return: NULL if it has none.
- */
-static const struct keel_irq_table *keel_source_target(const struct keel_source *s,
-						       int *target)
+/* What there was to be seen of a source's target. Of none: @table is NULL. */
+struct keel_source_sight {
+	const struct keel_irq_table *table;
+	int target;
+	u64 where;
+};
+
+/* With interrupts off, which RCU waits for; for as long as they are. */
+static struct keel_source_sight keel_source_look(const struct keel_source *s)
 {
 	const struct keel_irq_table *table = rcu_dereference_sched(s->table);
+	struct keel_source_sight sight = { .target = READ_ONCE(s->target) };
 
-	*target = READ_ONCE(s->target);
-	/* The number may be of the table before. */
-	return table && *target >= 0 && *target < READ_ONCE(table->nr) ? table : NULL;
+	/* It is -1 from before the table changes until after nobody has the old one. */
+	if (table && sight.target >= 0 && sight.target < READ_ONCE(table->nr)) {
+		sight.table = table;
+		sight.where = keel_irq_where(table, sight.target);
+	}
+	return sight;
 }
 
 /* Where to pass a signal on that has come here. */
-static u32 keel_source_cpu(const struct keel_source *s, u32 here)
+static u32 keel_source_cpu(const struct keel_source_sight *sight, u32 here)
 {
-	const struct keel_irq_table *table;
 	u32 cpu = here;
-	int target;
-	u64 where;
 
-	table = keel_source_target(s, &target);
-	if (!table || !READ_ONCE(table->steered))
+	if (!sight->table || !READ_ONCE(sight->table->steered))
 		return here;
-	where = keel_irq_where(table, target);
-	switch (irq_source_choose(where, keel_dirq_fallback(table, target))) {
+	switch (irq_source_choose(sight->where,
+				  keel_dirq_fallback(sight->table, sight->target))) {
 	case IRQ_SOURCE_HERE:
 		break;
 	case IRQ_SOURCE_THERE:
-		cpu = KEEL_IRQ_CPU(where);
+		cpu = KEEL_IRQ_CPU(sight->where);
 		break;
 	case IRQ_SOURCE_NODE:
-		cpu = keel_source_any(cpumask_of_node(KEEL_IRQ_NODE(where)), here);
+		cpu = keel_source_any(cpumask_of_node(KEEL_IRQ_NODE(sight->where)), here);
 		break;
 	case IRQ_SOURCE_HOUSEKEEPING:
 		cpu = keel_source_any(housekeeping_cpumask(HK_TYPE_DOMAIN), here);
@@ -101,21 +104,16 @@ static u32 keel_source_cpu(const struct keel_source *s, u32 here)
 	return cpu < nr_cpu_ids ? cpu : here;
 }
 
-static void keel_source_count(struct keel_source *s)
+static void keel_source_count(struct keel_source *s, const struct keel_source_sight *sight)
 {
 	struct keel_route_counts *c = this_cpu_ptr(s->counts);
-	const struct keel_irq_table *table;
-	int target;
-	u64 where;
 
 	lockdep_assert_irqs_disabled();
 	c->total++;
-	table = keel_source_target(s, &target);
-	if (table) {
-		where = keel_irq_where(table, target);
-		keel_irq_count(c, where, smp_processor_id());
-		trace_keel_irq(s->vm->id, READ_ONCE(s->route.gsi), 0, target, where);
-	}
+	if (!sight->table)
+		return;
+	keel_irq_count(c, sight->where, smp_processor_id());
+	trace_keel_irq(s->vm->id, READ_ONCE(s->route.gsi), 0, sight->target, sight->where);
 }
 
 /*
@@ -124,7 +122,7 @@ static void keel_source_count(struct keel_source *s)
  * themselves. The count is left alone: such a reader empties it, and does not ask how
  * much there was. Return: false if nobody of that kind waits for the sink.
  */
-static bool keel_source_irqfd(struct keel_source *s)
+static bool keel_source_irqfd(struct keel_source *s, const struct keel_source_sight *sight)
 {
 	const unsigned int kind = WQ_FLAG_PRIORITY | WQ_FLAG_EXCLUSIVE;
 	wait_queue_entry_t *first;
@@ -136,8 +134,8 @@ static bool keel_source_irqfd(struct keel_source *s)
 	first = list_first_entry_or_null(&s->to_wqh->head, wait_queue_entry_t, entry);
 	is = first && (first->flags & kind) == kind;
 	if (is) {
-		keel_source_count(s);
-		__wake_up_locked_key(s->to_wqh, TASK_NORMAL, poll_to_key(EPOLLIN));
+		keel_source_count(s, sight);
+		first->func(first, TASK_NORMAL, 0, poll_to_key(EPOLLIN));
 	}
 	spin_unlock_irqrestore(&s->to_wqh->lock, flags);
 	return is;
@@ -146,9 +144,13 @@ static bool keel_source_irqfd(struct keel_source *s)
 /* In an interrupt of the CPU that was chosen. */
 static void keel_source_pass_on(struct keel_source *s)
 {
+	struct keel_source_sight sight = keel_source_look(s);
+
 	/* What is signalled from here on is passed on by itself. Full barrier. */
 	atomic_xchg(&s->pending, 0);
-	keel_source_count(s);
+	if (keel_source_irqfd(s, &sight))
+		return;
+	keel_source_count(s, &sight);
 	keel_eventfd_signal(s->to);
 }
 
@@ -166,15 +168,17 @@ static void keel_source_here(struct irq_work *work)
 static void keel_source_signalled(struct keel_source *s)
 {
 	u32 here = smp_processor_id(), cpu;
+	struct keel_source_sight sight;
 
 	/* One is on its way, and has not begun: it stands for this one, too. */
 	if (atomic_xchg(&s->pending, 1))
 		return;
-	cpu = keel_source_cpu(s, here);
+	sight = keel_source_look(s);
+	cpu = keel_source_cpu(&sight, here);
 	/* A CPU that is offline by now refuses. */
 	if (cpu != here && !smp_call_function_single_async(cpu, &s->there))
 		return;
-	if (keel_source_irqfd(s))
+	if (keel_source_irqfd(s, &sight))
 		atomic_set(&s->pending, 0);
 	else
 		irq_work_queue(&s->here);

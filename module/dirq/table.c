@@ -138,34 +138,6 @@ struct keel_irq_table *keel_irq_table_lookup(u32 vm)
 }
 
 /**
- * keel_irq_table_entry - an entry by its number
- * @table: the table
- * @i: less than @table->nr
- *
- * Context: any.
- */
-struct keel_irq_entry *keel_irq_table_entry(const struct keel_irq_table *table,
-					    unsigned int i)
-{
-	struct page *page = table->pages[i / KEEL_IRQ_PER_PAGE];
-
-	return (struct keel_irq_entry *)page_address(page) + i % KEEL_IRQ_PER_PAGE;
-}
-
-/**
- * keel_irq_where - where a target is
- * @table: the table
- * @i: less than @table->nr
- *
- * Context: any.
- * Return: its word.
- */
-u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i)
-{
-	return READ_ONCE(keel_irq_table_entry(table, i)->where);
-}
-
-/**
  * keel_irq_table_find - a target by its vCPU
  * @table: the table
  * @vcpu_id: KVM's number

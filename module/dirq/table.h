@@ -44,6 +44,7 @@
 #include <linux/irq_work.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/smp.h>
@@ -143,6 +144,34 @@ struct keel_irq_table {
 	bool moved;
 	bool seen;
 };
+
+/**
+ * keel_irq_table_entry - an entry by its number
+ * @table: the table
+ * @i: less than @table->nr
+ *
+ * Context: any.
+ */
+static inline struct keel_irq_entry *
+keel_irq_table_entry(const struct keel_irq_table *table, unsigned int i)
+{
+	struct page *page = table->pages[i / KEEL_IRQ_PER_PAGE];
+
+	return (struct keel_irq_entry *)page_address(page) + i % KEEL_IRQ_PER_PAGE;
+}
+
+/**
+ * keel_irq_where - where a target is
+ * @table: the table
+ * @i: less than @table->nr
+ *
+ * Context: any.
+ * Return: its word.
+ */
+static inline u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i)
+{
+	return READ_ONCE(keel_irq_table_entry(table, i)->where);
+}
 
 /**
  * struct keel_route_counts - what became of a route's interrupts; one a CPU
@@ -303,10 +332,7 @@ struct keel_irq_table *keel_dirq_look_for(const struct keel_vm *vm);
 struct keel_irq_table *keel_irq_table_create(struct keel_vm *vm);
 void keel_irq_table_put(struct keel_irq_table *table);
 struct keel_irq_table *keel_irq_table_get(u32 vm);
-struct keel_irq_entry *keel_irq_table_entry(const struct keel_irq_table *table,
-					    unsigned int i);
 int keel_irq_table_reach(struct keel_irq_table *table, unsigned int i);
-u64 keel_irq_where(const struct keel_irq_table *table, unsigned int i);
 void keel_irq_table_publish(struct keel_irq_table *table);
 void keel_irq_table_hide(struct keel_irq_table *table);
 struct keel_irq_table *keel_irq_table_lookup(u32 vm);
