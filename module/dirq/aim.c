@@ -556,9 +556,29 @@ void keel_aim_table(struct keel_irq_table *table)
 		keel_route_aim(r);
 }
 
+/*
+ * Has its target, at whose CPU it was aimed, not come to run since the last look? A
+ * fallback that names other CPUs is for such. Who halts and runs by turns is better
+ * looked for where it most likely is than followed back and forth.
+ */
+static bool keel_route_rests(struct keel_route *r)
+{
+	u64 before = r->looked;
+
+	if (r->target < 0)
+		return false;
+	/* It has a sequence number. */
+	r->looked = keel_irq_where(r->table, r->target);
+	return r->aim == KEEL_IRQ_AIM_CPU && r->looked == before &&
+	       KEEL_IRQ_STATE(before) != KEEL_IRQ_STATE_RUNNING &&
+	       keel_dirq_fallback(r->table, r->target) != KEEL_IRQ_FALLBACK_WAIT;
+}
+
 /**
- * keel_aim_due - those that were aimed at their node long enough
+ * keel_aim_due - those that were aimed long enough where they are
  * @table: a VM's table
+ *
+ * At their node, as they had moved too fast, or at the CPU of a target that rests.
  *
  * Context: keel_dirq.lock is held.
  */
@@ -572,6 +592,8 @@ void keel_aim_due(struct keel_irq_table *table)
 			r->coarse = false;
 			WRITE_ONCE(table->moved, true);
 		}
+		if (keel_route_rests(r))
+			WRITE_ONCE(table->moved, true);
 	}
 	if (table->steered && READ_ONCE(table->moved))
 		keel_aim_soon();

@@ -210,6 +210,7 @@ struct keel_route_counts {
  * @line: what it was aimed with, or NULL; under keel_dirq.lock
  * @aim: enum keel_irq_aim
  * @aim_cpu: the CPU aimed at, -1 if that is none, or many
+ * @looked: its target's word at the last look; under keel_dirq.lock
  * @credit: aims that are left for now; @credited: when some were last given
  * @coarse: it moved too fast, and is aimed at the node until @coarse_until (jiffies)
  * @aims, @refused: counts
@@ -235,6 +236,7 @@ struct keel_route {
 	struct keel_line *line;
 	u32 aim;
 	int aim_cpu;
+	u64 looked;
 	unsigned int credit;
 	unsigned long credited;
 	bool coarse;

@@ -12,6 +12,9 @@ HOST, GUEST = "10.9.0.1", "10.9.0.2"
 STREAM = "/keel/out/selftests/guest/stream"
 COUNTS = ("total", "direct", "near", "far", "halted", "preempted", "paused", "home", "aims")
 
+BUSY = "for i in 1 2; do setsid nice -n 19 sh -c 'while :; do :; done' </dev/null " \
+    ">/dev/null 2>&1 & echo $!; done >/run/busy"
+
 
 def irq(*argv):
     return json.loads(gl.must("keel", "-j", "irq", *argv) or "null")
@@ -79,6 +82,12 @@ class Guest(gl.Guest):
             raise gl.Failed(out)
         gl.wait_for("the guest's network", lambda: not gl.run(
             "busybox", "ping", "-c", "1", "-W", "1", GUEST)[0], 40, 0.5)
+
+    def work(self, yes):
+        """Its vCPUs are at work all the time, or no more."""
+        status, out = self.exec(BUSY if yes else "kill -9 $(cat /run/busy)")
+        if status:
+            raise gl.Failed(out)
 
     def shown(self):
         return shown_of(self.pid)
