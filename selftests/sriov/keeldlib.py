@@ -24,7 +24,7 @@ class Net(gl.Guest):
         self.tap = f"t-{self.name}"
         ports = [w for i in range(slots)
                  for w in ("-device", f"pcie-root-port,id=hp{i},chassis={20 + i}")]
-        self.launch("--mem", "128M", "--ram", "anon", "--wait", "60", "--", *ports,
+        self.launch("--mem", "128M", "--ram", "anon", "--wait", "180", "--", *ports,
                     "-netdev", f"tap,id=n0,ifname={self.tap},script=no,downscript=no",
                     "-device", f"virtio-net-pci,netdev=n0,id=nic0,failover=on,mac={mac}",
                     *(["-run-with", f"user={user}"] if user else []))
