@@ -117,10 +117,11 @@ static void keel_source_count(struct keel_source *s, const struct keel_source_si
 }
 
 /*
- * Call the reader of an irqfd as eventfd_signal() would, which must not be called from
- * another eventfd's wake-up. Readers of no other kind come first and take all for
- * themselves. The count is left alone: such a reader empties it, and does not ask how
- * much there was. Return: false if nobody of that kind waits for the sink.
+ * Count a signal and call the reader of an irqfd as eventfd_signal() would, which must
+ * not be called from another eventfd's wake-up. Readers of no other kind come first and
+ * take all for themselves. The eventfd's count is left alone: such a reader empties it,
+ * and does not ask how much there was. Return: false, and nothing is done, if nobody of
+ * that kind waits for the sink.
  */
 static bool keel_source_irqfd(struct keel_source *s, const struct keel_source_sight *sight)
 {
