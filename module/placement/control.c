@@ -299,7 +299,8 @@ static int keel_place_online(unsigned int cpu)
 
 /*
  * A CPU goes. Who may run nowhere else by our doing gets its own affinity back, or
- * the scheduler would give it one; the next period places it anew.
+ * the scheduler would give it one; the next period places it anew. So does who has
+ * inherited ours: the next look could not tell any more.
  */
 static int keel_place_offline(unsigned int cpu)
 {
@@ -314,6 +315,7 @@ static int keel_place_offline(unsigned int cpu)
 			    cpumask_test_cpu(cpu, t->ours))
 				keel_thread_give_back(t);
 		}
+		keel_threads_free_heirs(pv);
 	}
 	mutex_unlock(&keel_place.lock);
 	return 0;

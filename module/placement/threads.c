@@ -107,12 +107,31 @@ static bool keel_task_asked_as(struct task_struct *task,
 	return alike;
 }
 
-/* Has @task an affinity that we gave @t, and can have it from there? */
+/*
+ * Can @task have had what we gave @t, and lost it? When the last of a task's CPUs
+ * goes the scheduler forgets what it was asked to run on and makes it as wide as it
+ * may be, before anybody is told of that.
+ */
+static bool keel_task_lost_ours(const struct task_struct *task,
+				const struct keel_thread *t)
+{
+	return !cpumask_intersects(t->ours, cpu_active_mask) &&
+	       cpumask_subset(t->former, &task->cpus_mask);
+}
+
+/*
+ * Has @task an affinity that we gave @t, and can have it from there? If it has lost
+ * it that is told only of who was made after the last look: others were seen to.
+ */
 static bool keel_task_is_heir(struct task_struct *task,
 			      const struct keel_thread *t)
 {
-	return t->since && task->start_time >= t->since &&
-	       (cpumask_equal(&task->cpus_mask, t->ours) ||
+	if (!t->since || task->start_time < t->since)
+		return false;
+	if (keel_task_lost_ours(task, t))
+		return task->start_time >= keel_place.looked_ns &&
+		       !READ_ONCE(task->user_cpus_ptr);
+	return (cpumask_equal(&task->cpus_mask, t->ours) ||
 		cpumask_equal(&task->cpus_mask, t->before)) &&
 	       keel_task_asked_as(task, t);
 }
@@ -263,8 +282,8 @@ static struct task_struct *keel_heir_get(struct keel_place_vm *pv,
  * keel_threads_free_heirs - look after threads that inherited an affinity
  * @pv: the VM
  *
- * Allocates nothing: it is part of the end. One that is being made at this very
- * moment is missed.
+ * Allocates nothing: it is part of the end, and of a CPU's going. One that is being
+ * made at this very moment is missed.
  *
  * Context: may sleep; keel_place.lock is held.
  */
@@ -353,17 +372,11 @@ int keel_thread_place(struct keel_thread *t, const struct cpumask *mask)
 	return 0;
 }
 
-/*
- * Is a placed thread's affinity ours still? When the last of its CPUs goes the
- * scheduler makes it as wide as it may be, before anybody is told of that.
- */
+/* Is a placed thread's affinity ours still? */
 static bool keel_thread_has_ours(const struct keel_thread *t)
 {
-	const struct cpumask *now = &t->task->cpus_mask;
-
-	return cpumask_equal(now, t->ours) ||
-	       (!cpumask_intersects(t->ours, cpu_active_mask) &&
-		cpumask_subset(t->former, now));
+	return cpumask_equal(&t->task->cpus_mask, t->ours) ||
+	       keel_task_lost_ours(t->task, t);
 }
 
 /**

@@ -31,6 +31,7 @@
 #define CAGED		0	/* the one in a cpuset of its own */
 #define CPU_ONLINE	"/sys/devices/system/cpu/cpu%d/online"
 #define CGROUP		"/sys/fs/cgroup/"
+#define CONTROLLERS	CGROUP "cgroup.subtree_control"
 #define CAGE		CGROUP "keelchurn"
 
 static int seconds = 15;
@@ -54,10 +55,7 @@ static void fail(const char *what, int ret)
 
 static void new_vm(int i)
 {
-	/*
-	 * When the last of a thread's CPUs goes the kernel forgets what it was
-	 * asked to run on, and the next change of its cpuset makes it wide.
-	 */
+	/* The caged one is asked for nothing: see cages_begin(). */
 	int ret = subject_start(&vm[i], &nl, i % 2 ? NULL : mnt, 1 + pick(2),
 				i == CAGED ? NULL : &seed);
 
@@ -368,6 +366,27 @@ static bool churn(void)
 	return !bad;
 }
 
+/*
+ * The VMs begin in the root, which has no cpuset: when the last of a thread's CPUs
+ * goes the kernel forgets what it was asked to run on, and in a cpuset the next
+ * change, also of the CPUs that are online, makes it wide.
+ */
+static void cages_begin(void)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", getpid());
+	kt_write_file(CGROUP "cgroup.procs", text);
+	kt_write_file(CONTROLLERS, "+cpuset");
+	mkdir(CAGE, 0755);
+}
+
+static void cages_end(void)
+{
+	rmdir(CAGE);
+	kt_write_file(CONTROLLERS, "-cpuset");
+}
+
 /* Who was in a cpuset has what it had before, too. */
 static bool freed(void)
 {
@@ -426,8 +445,7 @@ int main(int argc, char **argv)
 	mnt = kt_mount("huge=never");
 	if (!mnt || knl_open(&nl))
 		ksft_exit_fail_msg("cannot begin: %s\n", strerror(errno));
-	kt_write_file(CGROUP "cgroup.subtree_control", "+cpuset");
-	mkdir(CAGE, 0755);
+	cages_begin();
 	ksft_set_plan(3);
 	for (i = 0; i < VMS; i++)
 		new_vm(i);
@@ -436,6 +454,6 @@ int main(int argc, char **argv)
 	ksft_test_result(churn(), "affinities are as they should be\n");
 	ksft_test_result(freed(), "so they are when a cpuset is no more\n");
 	ksft_test_result(unloads(), "keel is unloaded\n");
-	rmdir(CAGE);
+	cages_end();
 	ksft_finished();
 }
